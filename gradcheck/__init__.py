@@ -1,0 +1,58 @@
+"""A test bench for gradients: right or wrong, how sure, where, and what kind of mistake.
+
+This module is only a table of contents. The names below are imported when first used (PEP 562), so that
+``import gradcheck`` costs nothing, not even numpy: pytest imports its plugins on every run.
+
+>>> import gradcheck
+>>> sorted(gradcheck.__all__)[:3]
+['Finding', 'GradientMismatch', 'InconclusiveError']
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from gradcheck.check import assert_gradients as assert_gradients
+    from gradcheck.check import check as check
+    from gradcheck.check import search as search
+    from gradcheck.report import Finding as Finding
+    from gradcheck.report import GradientMismatch as GradientMismatch
+    from gradcheck.report import InconclusiveError as InconclusiveError
+    from gradcheck.report import Kind as Kind
+    from gradcheck.report import Report as Report
+    from gradcheck.report import Verdict as Verdict
+    from gradcheck.target import Target as Target
+    from gradcheck.target import as_target as as_target
+    from gradcheck.target import from_pair as from_pair
+    from gradcheck.target import from_pullback as from_pullback
+
+_HOME = {
+    "Target": "gradcheck.target",
+    "as_target": "gradcheck.target",
+    "from_pair": "gradcheck.target",
+    "from_pullback": "gradcheck.target",
+    "Verdict": "gradcheck.report",
+    "Kind": "gradcheck.report",
+    "Finding": "gradcheck.report",
+    "Report": "gradcheck.report",
+    "GradientMismatch": "gradcheck.report",
+    "InconclusiveError": "gradcheck.report",
+    "check": "gradcheck.check",
+    "search": "gradcheck.check",
+    "assert_gradients": "gradcheck.check",
+}
+__all__ = sorted(_HOME)  # noqa: PLE0605 - the table above is the single source
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gradcheck' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
