@@ -1,0 +1,77 @@
+"""Does a mistake show at a point? Decided with the truth at hand, without finite differences."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .case import Array, Case, Inputs
+
+
+def arrays(value: Any) -> Iterator[Array]:
+    """The arrays of a value, of a tuple of inputs or of a cotangent."""
+    for a in value if isinstance(value, tuple | list) else (value,):
+        if a is not None:
+            yield np.asarray(a)
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of arrays in tuples; None stays."""
+    return None if value is None else tuple(map(copied, value)) if isinstance(value, tuple) else np.array(value)
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal to the last bit, NaN included."""
+    return all(np.array_equal(p, q, equal_nan=p.dtype.kind in "fc") for p, q in zip(arrays(a), arrays(b), strict=True))
+
+
+def shows(case: Case, inputs: Inputs, seed: int = 0) -> str:
+    """How a wrong case gives itself away at a point, in a word; empty where it behaves like its right twin.
+
+    A difference counts from 1e-8 of the largest entry in float64 and from 100 roundings in lesser precision: less than that
+    is the arithmetic's own. Some mistakes need a second call at another point: the inputs times 7/8, inside every domain.
+    """
+    elsewhere = tuple(np.asarray(x * x.dtype.type(0.875)) if x.dtype.kind == "f" else x for x in inputs)
+    assert case.truth is not None
+    mine, cotangent = copied(inputs), case.cotangent(inputs, seed)
+    truth = case.truth(copied(inputs), copied(cotangent))
+    g = copied(cotangent)
+    try:
+        case.f(*mine)
+        if not same(mine, inputs):
+            return "mutates its inputs in forward"
+        case.f(*copied(elsewhere))
+        gradients = case.vjp(mine, g)
+    except Exception:
+        return "raises"
+    if len(gradients) != len(truth) or any((a is None) != (b is None) for a, b in zip(gradients, truth, strict=True)):
+        return "leaves a gradient out"
+    if not same(mine, inputs) or not same(g, cotangent):
+        return "mutates its arguments"
+    for i, a in enumerate(arrays(gradients)):
+        if any(np.shares_memory(a, b) for b in (*arrays(mine), *arrays(g), *list(arrays(gradients))[i + 1 :])):
+            return "aliases"
+    word = differs(gradients, truth)
+    if word:
+        return word
+    first = copied(gradients)
+    again = case.vjp(mine, copied(cotangent))
+    case.vjp(copied(elsewhere), case.cotangent(elsewhere, seed + 1))
+    return "is not the same twice" if not same(first, gradients) or not same(first, again) else ""
+
+
+def differs(gradients: Any, truth: Any) -> str:
+    """How gradients differ from the right ones."""
+    for a, b in zip(arrays(gradients), arrays(truth), strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return "has the wrong shape or dtype"
+        small = 1e-8 if b.dtype == np.float64 else 100 * np.finfo(b.dtype).eps
+        with np.errstate(all="ignore"):
+            if not np.all(np.abs(a - b) <= small * np.max(np.abs(b), initial=0.0)):
+                return "differs"
+    return ""
+
+
+def share(case: Case, points: int = 40, seed: int = 7) -> float:
+    """The share of the domain's points at which a mistake shows."""
+    return sum(bool(shows(case, inputs)) for inputs in case.points(points, seed)) / points
