@@ -1,0 +1,156 @@
+"""How a row enters the table, and the two families that need a wrapper: elementwise ops and comparisons."""
+
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gradcheck.backprop.errors import ShapeError
+from gradcheck.backprop.node import apply
+from gradcheck.backprop.op import ANY, BLOCKS, TABLE, Block, Domain, Example, Op, Shape, Value, default_shape
+
+Function: TypeAlias = Callable[..., Any]  # the public callable of an op
+UNARY = (Example(((2, 3),)), Example(((),)), Example(((0, 2),)))
+BINARY = (Example(((2, 3), (3,))), Example(((2, 1), (1, 3))), Example(((), (2,))), Example(((0, 2), (2,))))
+
+
+def op(
+    name: str,
+    value: Callable[..., Any],
+    vjp: Callable[..., tuple[Value, ...]],
+    *,
+    arity: int | None = 1,
+    shape: Callable[..., Shape] = default_shape,
+    domain: Domain | tuple[Domain, ...] = ANY,
+    frozen: tuple[int, ...] = (),
+    kinks: Callable[..., Any] | None = None,
+    examples: tuple[Example, ...] = UNARY,
+    doc: str = "",
+) -> Function:
+    """Add one row to the table and return its public callable, for arrays and nodes alike.
+
+    The callable takes the parents first and then the static arguments, by position or by name, as in the signature of
+    ``value``. Its docstring is ``doc`` or that of ``value``.
+    """
+    domains = domain if isinstance(domain, tuple) else (domain,)
+    family = vjp.__module__.rpartition(".")[2]
+    TABLE[name] = Op(name, value, vjp, shape, arity, domains, frozen, kinks, examples, family)
+
+    if arity is None:  # any number of parents, so static arguments come by name
+
+        def call(*parents: Value, **static: Any) -> Any:
+            return apply(name, parents, static)
+
+    elif (names := _static_names(value, arity)) == []:
+
+        def call(*parents: Value, **static: Any) -> Any:
+            if len(parents) != arity or static:
+                raise TypeError(f"ops.{name} takes {arity} argument(s), got {len(parents)} and {sorted(static)}")
+            return apply(name, parents)
+
+    else:
+
+        def call(*parents: Value, **static: Any) -> Any:
+            if len(parents) < arity or len(parents) - arity > len(names) or not set(static) <= set(names):
+                raise TypeError(
+                    f"ops.{name} takes {arity} argument(s) and then {', '.join(names)}; "
+                    f"got {len(parents)} and {sorted(static)}"
+                )
+            return apply(name, parents[:arity], {**dict(zip(names, parents[arity:], strict=False)), **static})
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc or (value.__doc__ if value.__module__.startswith("gradcheck") else f"Elementwise {name}.")
+    return call
+
+
+def _static_names(value: Callable[..., Any], arity: int) -> list[str]:
+    if isinstance(value, np.ufunc):
+        return []
+    return [p.name for p in list(signature(value).parameters.values())[arity:] if p.kind != Parameter.VAR_KEYWORD]
+
+
+def block(
+    domain: Domain | tuple[Domain, ...] = ANY,
+    kinks: Callable[..., Any] | None = None,
+    examples: tuple[Example, ...] = UNARY,
+    frozen: tuple[int, ...] = (),
+    variadic: bool = False,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function built of ops so that its examples are found beside those of the table."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*parents: Value, **static: Any) -> Value:
+            return function(parents, **static) if variadic else function(*parents, **static)
+
+        domains = domain if isinstance(domain, tuple) else (domain,)
+        BLOCKS[function.__name__] = Block(function.__name__, call, domains, kinks, examples, frozen)
+        return function
+
+    return register
+
+
+def broadcast(op: str, *shapes: Shape) -> Shape:
+    """Shape of elementwise results: trailing axes aligned, sizes equal or 1 (NumPy's rule); ShapeError otherwise."""
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return first
+    ndim = max(map(len, shapes))
+    out = []
+    for axis in range(-ndim, 0):
+        sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        if len(sizes) > 1:
+            listed = " and ".join(map(str, sorted(sizes)))
+            raise ShapeError(
+                op,
+                shapes,
+                f"axis {axis} has sizes {listed}",
+                "broadcasting needs equal sizes or 1: reshape one of them",
+            )
+        out.append(sizes.pop() if sizes else 1)
+    return tuple(out)
+
+
+def sum_to(g: Value, shape: Shape) -> Value:
+    """Undo broadcasting: sum the cotangent ``g`` over the axes along which ``shape`` was repeated."""
+    return g if np.shape(g) == shape else apply("sum_to", (g,), {"shape": shape})
+
+
+def elementwise(
+    name: str, value: Callable[..., Any], vjp: Callable[..., tuple[Value, ...]], *, arity: int = 1, **row: Any
+) -> Callable[..., Any]:
+    """Add an elementwise row: its vjp is written as if nothing were broadcast, and un-broadcast here."""
+    if arity == 1:
+        return op(name, value, vjp, **row)
+
+    def unbroadcast(g: Value, y: Value, *parents: Value, **static: Any) -> tuple[Value, ...]:
+        cotangents = vjp(g, y, *parents, **static)
+        return tuple([c if c is None else sum_to(c, np.shape(p)) for c, p in zip(cotangents, parents, strict=True)])
+
+    def shape(*shapes: Shape, **_: Any) -> Shape:
+        return broadcast(name, *shapes)
+
+    unbroadcast.__module__ = vjp.__module__
+    row.setdefault("examples", BINARY)
+    return op(name, value, unbroadcast, arity=arity, shape=shape, **row)
+
+
+def comparison(name: str, ufunc: np.ufunc) -> Callable[..., Any]:
+    """Add a comparison: boolean, so no gradient flows through it."""
+    return elementwise(
+        name, ufunc, lambda g, y, a, b: (None, None), arity=2, frozen=(0, 1), doc=f"True where a is {name} to b."
+    )
+
+
+def axes_of(op: str, axis: Any, shape: Shape) -> tuple[int, ...]:
+    """The axes named by ``axis`` (None for all) as non-negative numbers; ShapeError when one does not exist."""
+    if axis is None:
+        return tuple(range(len(shape)))
+    axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+    for a in axes:
+        if not -len(shape) <= a < len(shape):
+            raise ShapeError(op, [shape], f"there is no axis {a}", f"axes run from {-len(shape)} to {len(shape) - 1}")
+    found = tuple(int(a) % len(shape) for a in axes)
+    if len(set(found)) < len(found):
+        raise ShapeError(op, [shape], f"axis {axis} names an axis twice", "name each axis once")
+    return found

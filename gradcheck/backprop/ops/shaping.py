@@ -1,0 +1,280 @@
+"""Ops that move entries about: broadcasting, reshaping, joining, slicing, indexing, padding.
+
+Each is linear, so its vjp is its adjoint; the adjoint of reading entries is adding into them (repeated ones add up).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradcheck.backprop.errors import ShapeError
+from gradcheck.backprop.node import Node, apply
+from gradcheck.backprop.op import ANY, INDEX, Array, Example, Shape, Value
+from gradcheck.backprop.ops.rows import Function, axes_of, block, broadcast, op, sum_to
+
+
+# --- shape -------------------------------------------------------------------------------------------------------
+def _broadcast_to(x: Array, shape: Shape) -> Array:
+    """Repeat ``x`` along new axes and along those of size 1, without copying."""
+    return np.broadcast_to(x, shape)
+
+
+def _broadcast_to_shape(x: Shape, shape: Shape) -> Shape:
+    if broadcast("broadcast_to", x, tuple(shape)) != tuple(shape):
+        raise ShapeError("broadcast_to", [x, tuple(shape)], "only axes of size 1 can grow", "give a larger target")
+    return tuple(shape)
+
+
+broadcast_to: Function = op(
+    "broadcast_to",
+    _broadcast_to,
+    lambda g, y, x, shape: (sum_to(g, np.shape(x)),),
+    shape=_broadcast_to_shape,
+    examples=(Example(((3, 1),), {"shape": (2, 3, 4)}), Example(((),), {"shape": (2,)})),
+)
+
+
+def _reshape(x: Array, shape: Any) -> Array:
+    """The same entries, row by row, in another shape; one size may be -1."""
+    return np.reshape(x, shape)
+
+
+def _reshape_shape(x: Shape, shape: Any) -> Shape:
+    target = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    size, known = int(np.prod(x, dtype=int)), int(np.prod([n for n in target if n != -1], dtype=int))
+    if -1 in target and target.count(-1) == 1 and known and size % known == 0:
+        return tuple(size // known if n == -1 else int(n) for n in target)
+    if -1 in target or known != size:
+        raise ShapeError("reshape", [x, target], f"{size} entries cannot fill it", "keep the number of entries")
+    return tuple(int(n) for n in target)
+
+
+reshape: Function = op(
+    "reshape",
+    _reshape,
+    lambda g, y, x, shape: (apply("reshape", (g,), {"shape": np.shape(x)}),),
+    shape=_reshape_shape,
+    examples=(Example(((2, 3),), {"shape": (3, -1)}), Example(((1,),), {"shape": ()})),
+)
+
+
+def _transpose(x: Array, axes: Sequence[int] | None = None) -> Array:
+    """Permute the axes; all reversed by default."""
+    return np.transpose(x, axes)
+
+
+def _permutation(x: Shape, axes: Sequence[int] | None) -> tuple[int, ...]:
+    if axes is None:
+        return tuple(range(len(x)))[::-1]
+    order = axes_of("transpose", tuple(axes), x)
+    if len(order) != len(x):
+        raise ShapeError("transpose", [x], f"axes {tuple(axes)} is no permutation of {len(x)} axes", "name each once")
+    return order
+
+
+transpose: Function = op(
+    "transpose",
+    _transpose,
+    lambda g, y, x, axes=None: (
+        apply("transpose", (g,), {"axes": tuple(map(int, np.argsort(_permutation(np.shape(x), axes))))}),
+    ),
+    shape=lambda x, axes=None: tuple(x[a] for a in _permutation(x, axes)),
+    examples=(Example(((2, 3),)), Example(((2, 3, 4),), {"axes": (2, 0, -2)})),
+)
+
+
+def _flip(x: Array, axis: int = -1) -> Array:
+    """Reverse the order of the entries along ``axis``."""
+    return np.flip(x, axis)
+
+
+flip: Function = op(
+    "flip",
+    _flip,
+    lambda g, y, x, axis=-1: (flip(g, axis),),
+    shape=lambda x, axis=-1: (axes_of("flip", axis, x), x)[1],
+    examples=(Example(((2, 3),)), Example(((2, 3),), {"axis": 0})),
+)
+
+
+@block(examples=(Example(((2, 3),), {"axis": 1}),))
+def expand_dims(x: Value, axis: int) -> Value:
+    """A new axis of size 1 at ``axis``."""
+    shape = list(np.shape(x))
+    shape.insert(axis if axis >= 0 else len(shape) + 1 + axis, 1)
+    return reshape(x, tuple(shape))
+
+
+@block(examples=(Example(((2, 3, 4),), {"first": 0, "second": -1}),))
+def swapaxes(x: Value, first: int, second: int) -> Value:
+    """Exchange two axes."""
+    axes = list(range(len(np.shape(x))))
+    axes[first], axes[second] = axes[second], axes[first]
+    return transpose(x, tuple(axes))
+
+
+# --- joining -----------------------------------------------------------------------------------------------------
+def _concatenate(*arrays: Array, axis: int = 0) -> Array:
+    return np.concatenate(arrays, axis=axis)
+
+
+def _concatenate_shape(*shapes: Shape, axis: int = 0) -> Shape:
+    (a,) = axes_of("concatenate", axis, shapes[0])
+    rest = {(*s[:a], *s[a + 1 :]) if len(s) == len(shapes[0]) else None for s in shapes}
+    if len(rest) > 1:
+        raise ShapeError("concatenate", shapes, f"all sizes but that of axis {axis} must be equal", "reshape or slice")
+    return (*shapes[0][:a], int(np.sum([s[a] for s in shapes])), *shapes[0][a + 1 :])
+
+
+def _concatenate_vjp(g: Value, y: Value, *arrays: Value, axis: int = 0) -> tuple[Value, ...]:
+    (a,) = axes_of("concatenate", axis, np.shape(y))
+    ends = np.cumsum([0] + [np.shape(x)[a] for x in arrays])
+    return tuple(
+        getitem(g, (*[slice(None)] * a, slice(int(i), int(j)))) for i, j in zip(ends[:-1], ends[1:], strict=True)
+    )
+
+
+op(
+    "concatenate",
+    _concatenate,
+    _concatenate_vjp,
+    arity=None,
+    shape=_concatenate_shape,
+    examples=(Example(((2, 3), (1, 3))), Example(((2, 3), (2, 0), (2, 1)), {"axis": -1})),
+)
+
+
+def concatenate(arrays: Sequence[Value], axis: int = 0) -> Any:
+    """Join arrays along an existing axis.
+
+    >>> from gradcheck.backprop import ops
+    >>> print(ops.concatenate([[1.0], [2.0, 3.0]]))
+    [1. 2. 3.]
+    """
+    if not arrays:
+        raise ShapeError("concatenate", [()], "there is nothing to join", "give at least one array")
+    return apply("concatenate", tuple(arrays), {"axis": axis})
+
+
+@block(examples=(Example(((2, 3), (2, 3))), Example(((2,), (2,), (2,)), {"axis": -1})), variadic=True)
+def stack(arrays: Sequence[Value], axis: int = 0) -> Any:
+    """Join arrays of equal shape along a new axis."""
+    return concatenate([expand_dims(x, axis) for x in arrays], axis)
+
+
+# --- reading entries, and its adjoint: adding into zeros ---------------------------------------------------------
+def _getitem(x: Array, index: Any) -> Array:
+    """``x[index]``: slices, integers, None, ellipsis, integer and boolean arrays; repeated indices are read twice."""
+    return np.asarray(x)[index]  # type: ignore[no-any-return]
+
+
+def _getitem_shape(x: Shape, index: Any) -> Shape:
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(part, Node) for part in parts):
+        raise TypeError("an index that is itself a node goes through ops.take(x, indices, axis)")
+    try:
+        return np.broadcast_to(np.False_, x)[index].shape  # zero strides: reads one byte, allocates only the result
+    except IndexError as error:
+        raise ShapeError("getitem", [x], f"index {index!r} does not fit ({error})", "stay within the axes") from None
+
+
+def _put(g: Array, index: Any, shape: Shape) -> Array:
+    """Adjoint of getitem: zeros of ``shape`` into which ``g`` is added at ``index``, repeated indices adding up."""
+    x = np.zeros(shape, np.asarray(g).dtype)
+    np.add.at(x, index, g)
+    return x
+
+
+getitem: Function = op(
+    "getitem",
+    _getitem,
+    lambda g, y, x, index: (put(g, index, np.shape(x)),),
+    shape=_getitem_shape,
+    examples=tuple(
+        Example(((3, 4),), {"index": index})
+        for index in (
+            1,
+            (slice(None, None, -2), None, ...),
+            np.array([0, 2, 0, 0]),
+            (np.array([[0], [2]]), np.array([1, 1, -1])),
+            np.array([True, False, True]),
+        )
+    ),
+)
+put: Function = op(
+    "put",
+    _put,
+    lambda g, y, x, index, shape: (getitem(g, index),),
+    shape=lambda g, index, shape: tuple(shape),
+    examples=(
+        Example(((4,),), {"index": np.array([0, 2, 0, 0]), "shape": (3,)}),
+        Example(((2, 2),), {"index": (slice(None), slice(1, 3)), "shape": (2, 4)}),
+    ),
+)
+
+
+def _take(x: Array, indices: Array, axis: int = 0) -> Array:
+    """Entries of ``x`` along ``axis`` at integer ``indices`` (an array or a node), which replace that axis."""
+    return np.take(x, indices, axis=axis)
+
+
+def _take_shape(x: Shape, indices: Shape, axis: int = 0) -> Shape:
+    (a,) = axes_of("take", axis, x)
+    return (*x[:a], *indices, *x[a + 1 :])
+
+
+def _put_along(g: Array, indices: Array, axis: int, shape: Shape) -> Array:
+    """Adjoint of take: zeros of ``shape`` into which ``g`` is added at ``indices`` of ``axis``."""
+    return _put(g, (*[slice(None)] * (axis % len(shape)), indices), shape)
+
+
+take: Function = op(
+    "take",
+    _take,
+    lambda g, y, x, indices, axis=0: (put_along(g, indices, axis, np.shape(x)), None),
+    arity=2,
+    shape=_take_shape,
+    domain=(ANY, INDEX),
+    frozen=(1,),
+    examples=(Example(((3, 2), (4,))), Example(((2, 3), (2, 2)), {"axis": -1}), Example(((3,), ()))),
+)
+put_along: Function = op(
+    "put_along",
+    _put_along,
+    lambda g, y, x, indices, axis, shape: (take(g, indices, axis), None),
+    arity=2,
+    shape=lambda g, indices, axis, shape: tuple(shape),
+    domain=(ANY, INDEX),
+    frozen=(1,),
+    examples=(Example(((4, 2), (4,)), {"axis": 0, "shape": (3, 2)}),),
+)
+
+
+@block(domain=(INDEX, ANY), examples=(Example(((2, 4), (3, 2))),), frozen=(0,))
+def embedding(indices: Value, weights: Value) -> Any:
+    """Rows of ``weights`` (vocabulary, width) at integer ``indices``; shape ``indices.shape + (width,)``."""
+    return take(weights, indices, 0)
+
+
+# --- padding -----------------------------------------------------------------------------------------------------
+def _pad(x: Array, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Array:
+    """Put ``widths[i] = (before, after)`` entries of ``value`` around axis i."""
+    return np.pad(x, widths, constant_values=value)
+
+
+def _pad_shape(x: Shape, widths: Sequence[tuple[int, int]], value: float = 0.0) -> Shape:
+    if len(widths) != len(x) or any(n < 0 for pair in widths for n in pair):
+        raise ShapeError("pad", [x], f"widths {widths} need a pair of sizes >= 0 for each axis", "give (0, 0) for none")
+    return tuple(n + before + after for n, (before, after) in zip(x, widths, strict=True))
+
+
+pad: Function = op(
+    "pad",
+    _pad,
+    lambda g, y, x, widths, value=0.0: (
+        getitem(g, tuple(slice(before, before + n) for n, (before, _) in zip(np.shape(x), widths, strict=True))),
+    ),
+    shape=_pad_shape,
+    examples=(Example(((2, 3),), {"widths": ((1, 0), (2, 1))}), Example(((2,),), {"widths": ((1, 1),), "value": 3.0})),
+)
