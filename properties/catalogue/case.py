@@ -15,6 +15,10 @@ Vjp = Callable[[Inputs, Any], tuple[Any, ...]]
 Pullback = tuple[Any, Callable[..., Any]]  # what a function of the catalogue returns: its value, and cotangent -> gradients
 Size = str | int | Callable[[Mapping[str, int]], int]
 
+KINDS = (
+    "SIGN FACTOR TRANSPOSED PERMUTED ZERO NOT_SUMMED WRONG_AXIS MISSING_TERM DIAGONAL_ONLY IGNORES_COTANGENT NONLINEAR STALE ACCUMULATES "
+    "MUTATES ALIASES NONDETERMINISTIC SHAPE DTYPE NONFINITE BRANCH BATCH REPEATED_INDEX LOW_PRECISION APPROXIMATION RAISES OTHER"
+).split()
 PALETTE = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0])  # dyadic: exact in every dtype, so ties are exact
 MODES = ("palette", "generic", "generic", "wide")
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from .case import Array, Case, Pullback, between, case, elementwise, positive, real
+from .case import Array, Case, Pullback, between, case, elementwise, integers, positive, real
 
 X = real("n", "k")
 LONG = real("n", "k", scale=0.7)
@@ -130,6 +130,12 @@ def minimum_second(a: Array, b: Array) -> Pullback:
 
 
 @case(a=real("n", "k"), b=real("n", "k"))
+def add(a: Array, b: Array) -> Pullback:
+    """A residual connection: two gradients that are equal, and separate arrays."""
+    return a + b, lambda g: (g, g)
+
+
+@case(a=real("n", "k"), b=real("n", "k"))
 def multiply(a: Array, b: Array) -> Pullback:
     return a * b, lambda g: (g * b, g * a)
 
@@ -160,6 +166,12 @@ def scalar_polynomial(x: Array) -> Pullback:
 def empty_batch(x: Array, w: Array) -> Pullback:
     """No examples at all: w's gradient is zero, x's has no entries."""
     return x @ w, lambda g: (np.outer(g, w), x.T @ g)
+
+
+@case(x=real("n", "k"), branch=integers(40, "n"), sizes={"n": (1, 1)})
+def one_of_forty(x: Array, branch: Array) -> Pullback:
+    """Which of forty branches is taken is an input."""
+    return np.sin(x * (1 + branch[:, None])), lambda g: g * (1 + branch[:, None]) * np.cos(x * (1 + branch[:, None]))
 
 
 CASES = [*SMOOTH, *KINKED, *HARD, *(c for c in list(globals().values()) if isinstance(c, Case))]

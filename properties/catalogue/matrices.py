@@ -37,20 +37,32 @@ def log_determinant(a: Array) -> Pullback:
     return np.linalg.slogdet(a)[1], lambda g: g * np.linalg.inv(a).T
 
 
+def cholesky_back(low: Array, g: Array) -> Array:
+    """Murray 2016, arXiv:1602.07527, equation 10: the symmetric gradient."""
+    phi = np.tril(low.T @ np.tril(g))
+    phi[np.diag_indices_from(phi)] /= 2
+    inverse_low = np.linalg.inv(low)
+    s = inverse_low.T @ phi @ inverse_low
+    return (s + s.T) / 2
+
+
 @case(a=definite("n"))
 def cholesky(a: Array) -> Pullback:
-    """Murray's backward, symmetrised: right for symmetric steps only, but the value reads the lower triangle only, so the
-    gradient that any step agrees with is the lower triangle with its off-diagonal doubled."""
+    """LAPACK reads the lower triangle only: entries below the diagonal count twice, those above not at all."""
     low = np.linalg.cholesky(a)
 
     def pull(g: Array) -> Array:
-        phi = np.tril(low.T @ np.tril(g))
-        phi[np.diag_indices_from(phi)] /= 2
-        inverse_low = np.linalg.inv(low)
-        s = inverse_low.T @ phi @ inverse_low
-        return np.tril(s + s.T) - np.diag(np.diag(s))
+        s = cholesky_back(low, g)
+        return 2 * np.tril(s) - np.diag(np.diag(s))
 
     return low, pull
+
+
+@case(a=definite("n"))
+def cholesky_symmetrised(a: Array) -> Pullback:
+    """The matrix is symmetrised first, so the symmetric gradient is right."""
+    low = np.linalg.cholesky((a + a.T) / 2)
+    return low, lambda g: cholesky_back(low, g)
 
 
 @case(a=real("n", "n", scale=0.7))
