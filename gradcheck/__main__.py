@@ -1,0 +1,123 @@
+"""The command line: ``gradcheck run`` and ``gradcheck systems``; the exit codes are pytest's.
+
+0: every gradient is right. 1: some are wrong. 4: the command was not understood.
+"""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import gradcheck
+
+OK, WRONG, USAGE = 0, 1, 4
+NAMES = ("S1", "S2", "S3", "S4", "S5")  # here too, so that --help need not import numpy
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors exit with pytest's code for them, 4, where argparse has 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message on stderr, and leave."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE, f"{self.prog}: error: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line with these arguments, by default those of the process; return the exit code."""
+    parser = Parser(prog="gradcheck", description="A test bench for gradients.")
+    parser.add_argument("--version", action="version", version=f"gradcheck {gradcheck.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="hold the reference backprop to finite differences over random architectures")
+    run.add_argument("targets", nargs="*", metavar="MODULE:ATTR", help="layers to check instead of the reference")
+    run.add_argument("--examples", type=_count, metavar="N", help="random architectures to draw")
+    run.add_argument("--seed", type=int, metavar="S", help="draw the same ones again")
+
+    systems = commands.add_parser(
+        "systems",
+        help="train the five worked systems and compare hand formula, graph engine and finite differences",
+        description="Train the worked systems and compare hand formula = graph engine = finite differences.",
+    )
+    systems.add_argument("names", nargs="*", metavar="SYSTEM", help=f"{', '.join(NAMES)}; all of them by default")
+    systems.add_argument("--steps", type=_count, metavar="N", help="descent steps")
+    systems.add_argument("--learning-rate", type=float, metavar="A", help="learning rate of the descent")
+    systems.add_argument("--hidden", type=int, metavar="H", help="number of hidden layers")
+    systems.add_argument("--units", type=_integers, metavar="U[,U…]", help="units of each, or of all")
+    systems.add_argument("--activation", type=_names, metavar="G[,G…]", help="activation of each, or of all")
+    systems.add_argument("--seed", type=int, metavar="S", help="seed of the data and the initial parameters")
+
+    settings = vars(parser.parse_args(arguments))
+    command = settings.pop("command")
+    given = {name: value for name, value in settings.items() if value is not None}
+    return _run(run, **given) if command == "run" else _systems(systems, **given)
+
+
+def _run(parser: Parser, targets: list[str], **settings: int) -> int:
+    if targets:
+        parser.error(f"checking {', '.join(targets)} is not supported yet: give no target to check the reference")
+    from gradcheck.suite import reference
+
+    return reference.main(**settings)
+
+
+def _systems(parser: Parser, names: list[str], **settings: object) -> int:
+    chosen = [name.upper() for name in names] or list(NAMES)
+    if unknown := [name for name in names if name.upper() not in NAMES]:
+        parser.error(f"unknown system {', '.join(unknown)}: the systems are {', '.join(NAMES)}")
+
+    from rich.console import Console
+
+    from gradcheck.systems import SYSTEMS
+    from gradcheck.systems.table import show
+
+    _refuse_foreign(parser, chosen, settings)
+    if "hidden" not in settings:  # a list of units or activations says how many layers there are
+        lists = [value for value in settings.values() if isinstance(value, tuple) and len(value) > 1]
+        settings |= {"hidden": len(lists[0])} if lists else {}
+    console, wrong, claims = Console(highlight=False), [], 0
+    for name in dict.fromkeys(chosen):
+        try:
+            outcome = SYSTEMS[name](**settings)
+        except (ValueError, FloatingPointError) as error:  # settings out of range, a descent that diverged
+            parser.error(f"{name}: {error}")
+        show(console, name, outcome)
+        claims += len(outcome.checks)
+        wrong += [f"{name} {check.quantity}: {check.pair}" for check in outcome.checks if not check.ok]
+    for claim in wrong:
+        console.print(f"WRONG  {claim}", style="bold red", markup=False)
+    console.print(f"{claims - len(wrong)} of {claims} claims hold.")
+    return WRONG if wrong else OK
+
+
+def _refuse_foreign(parser: Parser, chosen: list[str], settings: dict[str, object]) -> None:
+    """Refuse a hyperparameter that one of the chosen systems does not have, naming those that have it."""
+    from gradcheck.systems import SYSTEMS
+
+    for option in settings:
+        have = [name for name, run in SYSTEMS.items() if option in inspect.signature(run).parameters]
+        if lack := [name for name in chosen if name not in have]:
+            flag = "--" + option.replace("_", "-")
+            parser.error(f"{', '.join(lack)} has no {flag}; try: gradcheck systems {' '.join(have)} {flag} …")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+_integers.__name__, _count.__name__ = "list of integers", "whole number"  # argparse: "invalid … value"
+
+if __name__ == "__main__":
+    sys.exit(main())
