@@ -38,7 +38,10 @@ def slope(case: Case, inputs: Inputs, i: int, u: Array, cotangent: Any) -> tuple
     inputs = tuple(np.array(x) for x in inputs)
 
     def along(t: float) -> float:
-        return pairing(case.f(*inputs[:i], inputs[i] + t * u, *inputs[i + 1 :]), cotangent)
+        try:
+            return pairing(case.f(*inputs[:i], inputs[i] + t * u, *inputs[i + 1 :]), cotangent)
+        except np.linalg.LinAlgError:  # a step out of the domain: no longer positive definite
+            return np.nan
 
     def central(h: float) -> float:
         return sum(w * (along(k * h) - along(-k * h)) for k, w in ((1, 45), (2, -9), (3, 1))) / (60 * h)
@@ -72,7 +75,7 @@ def test_right_gradients_agree_with_sixth_order_differences(name: str) -> None:
     """At generic points the slope along random directions is the claimed one, to 1e-3 or, nearly always, far better."""
     verdicts = list(judged(functions()[name], 6))
     assert all(verdicts), f"{name}: {verdicts.count(False)} of {len(verdicts)} disagree"
-    assert verdicts or name in ("empty_batch", "softmax_saturated", "saturated_tanh", "steep_sigmoid"), f"{name}: nothing could be told"
+    assert verdicts, f"{name}: nothing could be told"
 
 
 def test_the_reference_would_notice_a_gradient_wrong_by_0_1_percent() -> None:
