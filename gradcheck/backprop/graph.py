@@ -1,6 +1,8 @@
 """Graphs: nodes in topological order with their parents, traced from a function or read from a table."""
 
+# ruff: noqa: D105, D107 - the class docstrings tell of __init__, len and print
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 from gradcheck.backprop import ops
@@ -18,7 +20,7 @@ class Graph:
     >>> print(trace(lambda x: ops.sum(x * x), x=(3,)))
     x = input  (3,)
     u1 = mul(x, x)  (3,)
-    u2 = sum(u1, axis=None, keepdims=False)  ()
+    u2 = sum(u1)  ()
     """
 
     def __init__(self, nodes: list[Node], outputs: tuple[Node, ...]) -> None:
@@ -44,6 +46,7 @@ class Graph:
             raise GraphError(f"the graph has {len(self.outputs)} outputs, not one: use graph.outputs")
         return self.outputs[0]
 
+    @cached_property
     def differentiable(self) -> frozenset[str]:
         """Names of the inputs from which a gradient path leads to an output: not indices, masks, or unused ones."""
         reached = [False] * len(self.nodes)
@@ -132,7 +135,7 @@ def _pruned(recorder: Trace, outputs: tuple[Node, ...]) -> Graph:
     nodes = [node for node in recorder.nodes if needed[node.index] or node.op == INPUT]
     for index, node in enumerate(nodes):
         node.index = index
-    recorder.nodes = nodes
+    recorder.nodes, recorder.open = nodes, False
     return Graph(nodes, outputs)
 
 

@@ -4,6 +4,7 @@ A Node carries a shape and no dtype: values appear only in ``forward``. Python s
 they take the dtype of the data (a float32 graph stays float32).
 """
 
+# ruff: noqa: D105, D107 - the operators mean what they mean for arrays; the class docstring tells of __init__
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,7 +67,7 @@ class Node:
         return int(np.prod(self.shape, dtype=int))
 
     @property
-    def T(self) -> "Node":
+    def T(self) -> "Node":  # noqa: N802 - the name NumPy gave it
         """All axes reversed, as in NumPy."""
         return apply("transpose", (self,), {"axes": None})  # type: ignore[no-any-return]
 
@@ -159,10 +160,11 @@ class Node:
 class Trace:
     """What is being recorded: nodes in the order in which they were made, which is a topological order."""
 
-    __slots__ = ("constants", "nodes")
+    __slots__ = ("constants", "nodes", "open")
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.open = True
         self.constants: dict[str, Node] = {}
 
     def input(self, name: str, shape: Shape) -> Node:
@@ -182,6 +184,8 @@ class Trace:
 
     def record(self, op: str, parents: tuple[Value, ...], static: Mapping[str, Any]) -> Node:
         """Record one application of an op, its shape checked."""
+        if not self.open:
+            raise GraphError(f"{op}: the graph is complete; do everything inside the function that is traced")
         nodes = tuple([p if type(p) is Node else self.constant(p) for p in parents])
         for p in nodes:
             if p.trace is not self:
@@ -192,7 +196,7 @@ class Trace:
 def apply(op: str, parents: tuple[Value, ...], static: Mapping[str, Any] = NOTHING) -> Value:
     """Apply a row of the table: an array when all parents are arrays, a new Node when one of them is a Node.
 
-    Raises ShapeError, naming the op, when the shapes do not fit, and GraphError for an op that is not in the table.
+    Raises ShapeError, naming the op, when the shapes do not fit.
     """
     for p in parents:
         if type(p) is Node:

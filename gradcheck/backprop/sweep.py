@@ -4,6 +4,7 @@
 write the backward graph (symbol-to-symbol). Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), 6.5.
 """
 
+# ruff: noqa: D105, D107 - the class docstrings tell of __init__ and of []
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,8 +142,9 @@ def forward(graph: Graph, /, **arrays: Any) -> Tape:
     """
     if arrays.keys() != graph.inputs.keys():
         raise GraphError(f"the graph needs the inputs {', '.join(graph.inputs)}; got {', '.join(arrays) or 'none'}")
-    inputs = {name: np.asarray(array) for name, array in arrays.items()}
-    smooth = graph.differentiable()
+    # copies: changing an array between forward and backward must not change what the tape remembers
+    inputs = {name: np.array(array) for name, array in arrays.items()}
+    smooth = graph.differentiable
     for name, x in inputs.items():
         _check_input(name, x, graph.inputs[name], name in smooth)
     floats = [x.dtype for x in inputs.values() if x.dtype.kind in "fc"]
@@ -154,8 +156,8 @@ def forward(graph: Graph, /, **arrays: Any) -> Tape:
 def backward(tape: Tape, cotangent: Any = None) -> GradTable:
     """Sweep the tape once and return the grad_table.
 
-    ``cotangent`` has the shape of the output, or is a tuple with one entry an output, None where it is zero. Left out it
-    is 1, which only an output of one entry allows: ValueError otherwise. ShapeError for a cotangent of another shape.
+    ``cotangent`` has the shape of the output, or is a tuple with one entry an output, None where it is zero. Left out
+    it is 1, which only an output of one entry allows: ValueError otherwise. ShapeError for one of another shape.
 
     >>> from gradcheck.backprop import ops, trace
     >>> table = backward(forward(trace(lambda x: ops.sum(x * x), x=(2,)), x=[1.0, 2.0]))
@@ -191,9 +193,7 @@ def _find(graph: Graph, key: str | Node) -> Node:
     if node is None:
         raise KeyError(f"no node is named {key!r}; the graph has {', '.join(graph.named)}")
     if not 0 <= node.index < len(graph.nodes) or graph.nodes[node.index] is not node:
-        raise KeyError(
-            f"{node.label} is not in this graph: it was dropped because no output needs it, or is of another"
-        )
+        raise KeyError(f"{node.label} is not in this graph: no output needs it, or it belongs to another")
     return node
 
 

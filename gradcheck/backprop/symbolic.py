@@ -4,6 +4,7 @@ B is a graph like any other: evaluate it with ``forward``, print it, differentia
 ``backward_graph``.
 """
 
+# ruff: noqa: D105 - the class docstring tells of print
 from collections.abc import Mapping
 from typing import Any
 
@@ -96,7 +97,7 @@ def jacobian(graph: Graph, arrays: Mapping[str, Any]) -> dict[str, Array]:
     tape = forward(graph, **arrays)
     rows = [backward(tape, unit).gradients for unit in _units(shape)]
     return {
-        name: np.array([row[name] for row in rows], tape[name].dtype).reshape(*shape, *node.shape)
+        name: np.array([row[name] for row in rows], tape[name].dtype).reshape((*shape, *node.shape))
         for name, node in graph.inputs.items()
     }
 
@@ -115,7 +116,7 @@ def hessian(graph: Graph, arrays: Mapping[str, Any]) -> dict[tuple[str, str], Ar
     for b, node in graph.inputs.items():
         columns = [backward(tape, _directions(graph, {b: unit})) for unit in _units(node.shape)]
         for a, row in graph.inputs.items():
-            entries = np.array([column[a] for column in columns], tape[a].dtype).reshape(*node.shape, *row.shape)
+            entries = np.array([column[a] for column in columns], tape[a].dtype).reshape((*node.shape, *row.shape))
             found[a, b] = np.moveaxis(entries, range(node.ndim), range(-node.ndim, 0))
     return found
 

@@ -10,7 +10,6 @@ from gradcheck.backprop.ops.elementwise import (
     add,
     erfc,
     exp,
-    expm1,
     greater,
     like,
     minimum,
@@ -21,6 +20,12 @@ from gradcheck.backprop.ops.elementwise import (
     where,
 )
 from gradcheck.backprop.ops.rows import UNARY, Function, elementwise
+
+# fmt: off
+__all__ = [
+    "elu", "gelu", "gelu_tanh", "leaky_relu", "relu", "sigmoid", "silu", "softplus",
+]
+# fmt: on
 
 ROOT_HALF = float(np.sqrt(0.5))
 ROOT_2_OVER_PI = float(np.sqrt(2 / np.pi))
@@ -100,7 +105,8 @@ gelu: Function = elementwise("gelu", _gelu, _gelu_vjp)
 
 def _gelu_tanh(x: Array) -> Array:
     """The tanh approximation of gelu: ``x / 2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``."""
-    return 0.5 * x * (1 + np.tanh(ROOT_2_OVER_PI * (x + CUBIC * x**3)))
+    inner = ROOT_2_OVER_PI * (x + CUBIC * x**3)
+    return np.multiply(0.5 * x, 1 + np.tanh(inner))
 
 
 def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> tuple[Value]:
@@ -110,5 +116,3 @@ def _gelu_tanh_vjp(g: Value, y: Value, x: Value) -> tuple[Value]:
 
 
 gelu_tanh: Function = elementwise("gelu_tanh", _gelu_tanh, _gelu_tanh_vjp)
-
-__all__ = ["elu", "expm1", "gelu", "gelu_tanh", "leaky_relu", "relu", "sigmoid", "silu", "softplus"]

@@ -9,6 +9,15 @@ from scipy import special
 from gradcheck.backprop.op import ANY, MASK, NON_ZERO, POSITIVE, Array, Domain, Example, Value
 from gradcheck.backprop.ops.rows import Function, comparison, elementwise
 
+# fmt: off
+__all__ = [
+    "abs", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "clip", "cos", "cosh",
+    "div", "equal", "erf", "erfc", "exp", "expm1", "greater", "greater_equal", "less", "less_equal", "log", "log1p",
+    "logaddexp", "maximum", "minimum", "mul", "neg", "not_equal", "ones_like", "power", "reciprocal",
+    "scalar_power", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "where",
+]
+# fmt: on
+
 UNIT = Domain("(-1, 1)", -0.9, 0.9)
 ROOT_PI = float(np.sqrt(np.pi))
 
@@ -59,7 +68,7 @@ square: Function = elementwise("square", np.square, lambda g, y, x: (mul(g, mul(
 # --- powers and exponentials -------------------------------------------------------------------------------------
 def _raise(x: Array, exponent: float) -> Array:
     """X to a constant power: ``scalar_power(x, 3)`` is right for negative x, and smooth at 0."""
-    return x**exponent  # type: ignore[no-any-return]
+    return x**exponent
 
 
 def _scalar_power_vjp(g: Value, y: Value, x: Value, exponent: float) -> tuple[Value]:
@@ -87,7 +96,7 @@ _power: Function = elementwise(
 
 
 def power(a: Value, b: Value) -> Any:
-    """``a ** b``: any base for an exponent that is a Python number, a positive base for one that is an array or node."""
+    """``a ** b``: any base if b is a Python number, a positive base if b is an array or node."""
     return scalar_power(a, b) if isinstance(b, int | float) else _power(a, b)
 
 

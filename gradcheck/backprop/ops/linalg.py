@@ -17,8 +17,14 @@ from gradcheck.backprop.ops.elementwise import add, mul, neg
 from gradcheck.backprop.ops.rows import Function, broadcast, op, sum_to
 from gradcheck.backprop.ops.shaping import expand_dims, reshape, swapaxes
 
+# fmt: off
+__all__ = [
+    "cholesky", "det", "einsum", "inv", "logdet", "matmul", "solve", "tril",
+]
+# fmt: on
 
-def mT(x: Value) -> Value:
+
+def mT(x: Value) -> Value:  # noqa: N802 - the name NumPy gave it
     """The last two axes exchanged."""
     return swapaxes(x, -2, -1)
 
@@ -60,7 +66,7 @@ matmul: Function = op(
             ((3,), (2, 3, 2)),
         )
     ),
-    doc="Matrix product over the last two axes, batched over the others; a vector is a row on the left, a column right.",
+    doc="Matrix product over the last two axes, batched over the others; a vector is a row left, a column right.",
 )
 
 

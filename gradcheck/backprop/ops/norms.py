@@ -13,6 +13,12 @@ from gradcheck.backprop.ops.reductions import mean, var
 from gradcheck.backprop.ops.rows import block
 from gradcheck.backprop.ops.shaping import reshape
 
+# fmt: off
+__all__ = [
+    "batch_norm", "layer_norm",
+]
+# fmt: on
+
 
 def _standardise(x: Value, axis: Any, eps: float) -> Value:
     return div(sub(x, mean(x, axis, True)), sqrt(add(var(x, axis, True), eps)))

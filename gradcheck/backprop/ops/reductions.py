@@ -10,6 +10,12 @@ from gradcheck.backprop.ops.elementwise import div, equal, exp, mul, ones_like, 
 from gradcheck.backprop.ops.rows import Function, axes_of, block, op
 from gradcheck.backprop.ops.shaping import broadcast_to, flip, reshape, transpose
 
+# fmt: off
+__all__ = [
+    "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "prod", "softmax", "std", "sum", "sum_to", "var",
+]
+# fmt: on
+
 AXES: tuple[Example, ...] = (
     Example(((2, 3),)),
     Example(((2, 3),), {"axis": 0}),
@@ -71,7 +77,7 @@ def _sum_to(x: Array, shape: Shape) -> Array:
     x = np.asarray(x)
     lead = x.ndim - len(shape)
     axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)
-    return np.sum(x, axis=axes, keepdims=True).reshape(shape)
+    return np.reshape(np.sum(x, axis=axes, keepdims=True), shape)
 
 
 sum_to: Function = op(

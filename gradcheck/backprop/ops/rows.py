@@ -1,14 +1,15 @@
 """How a row enters the table, and the two families that need a wrapper: elementwise ops and comparisons."""
 
 from collections.abc import Callable
-from inspect import Parameter, signature
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from gradcheck.backprop.errors import ShapeError
 from gradcheck.backprop.node import apply
-from gradcheck.backprop.op import ANY, BLOCKS, TABLE, Block, Domain, Example, Op, Shape, Value, default_shape
+from gradcheck.backprop.op import ANY, BLOCKS, NOTHING, TABLE, Block, Domain, Example, Op, Shape, Value, default_shape
 
 Function: TypeAlias = Callable[..., Any]  # the public callable of an op
 UNARY = (Example(((2, 3),)), Example(((),)), Example(((0, 2),)))
@@ -37,37 +38,25 @@ def op(
     family = vjp.__module__.rpartition(".")[2]
     TABLE[name] = Op(name, value, vjp, shape, arity, domains, frozen, kinks, examples, family)
 
-    if arity is None:  # any number of parents, so static arguments come by name
+    names = list(signature(vjp).parameters.values())[2:]  # after g and y: the parents, then the static arguments
+    static_names = [p.name for p in names[arity:] if p.kind is not Parameter.VAR_KEYWORD]
 
-        def call(*parents: Value, **static: Any) -> Any:
-            return apply(name, parents, static)
-
-    elif (names := _static_names(value, arity)) == []:
-
-        def call(*parents: Value, **static: Any) -> Any:
-            if len(parents) != arity or static:
-                raise TypeError(f"ops.{name} takes {arity} argument(s), got {len(parents)} and {sorted(static)}")
-            return apply(name, parents)
-
-    else:
-
-        def call(*parents: Value, **static: Any) -> Any:
-            if len(parents) < arity or len(parents) - arity > len(names) or not set(static) <= set(names):
+    def call(*parents: Value, **static: Any) -> Any:
+        if arity is not None:
+            extra = parents[arity:]
+            if len(parents) < arity or len(extra) > len(static_names) or not static.keys() <= set(static_names):
                 raise TypeError(
-                    f"ops.{name} takes {arity} argument(s) and then {', '.join(names)}; "
-                    f"got {len(parents)} and {sorted(static)}"
+                    f"ops.{name}{call.__signature__} got {len(parents)} argument(s) by position"  # type: ignore[attr-defined]
+                    + (f" and {', '.join(static)}" if static else "")
                 )
-            return apply(name, parents[:arity], {**dict(zip(names, parents[arity:], strict=False)), **static})
+            static.update(zip(static_names, extra, strict=False))
+            parents = parents[:arity]
+        return apply(name, parents, static or NOTHING)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = doc or (value.__doc__ if value.__module__.startswith("gradcheck") else f"Elementwise {name}.")
+    call.__signature__ = Signature(names)  # type: ignore[attr-defined]
+    call.__doc__ = doc or (f"Elementwise {name}." if isinstance(value, np.ufunc) else value.__doc__)
     return call
-
-
-def _static_names(value: Callable[..., Any], arity: int) -> list[str]:
-    if isinstance(value, np.ufunc):
-        return []
-    return [p.name for p in list(signature(value).parameters.values())[arity:] if p.kind != Parameter.VAR_KEYWORD]
 
 
 def block(
@@ -123,6 +112,7 @@ def elementwise(
     if arity == 1:
         return op(name, value, vjp, **row)
 
+    @wraps(vjp)
     def unbroadcast(g: Value, y: Value, *parents: Value, **static: Any) -> tuple[Value, ...]:
         cotangents = vjp(g, y, *parents, **static)
         return tuple([c if c is None else sum_to(c, np.shape(p)) for c, p in zip(cotangents, parents, strict=True)])
@@ -130,7 +120,6 @@ def elementwise(
     def shape(*shapes: Shape, **_: Any) -> Shape:
         return broadcast(name, *shapes)
 
-    unbroadcast.__module__ = vjp.__module__
     row.setdefault("examples", BINARY)
     return op(name, value, unbroadcast, arity=arity, shape=shape, **row)
 

@@ -4,6 +4,7 @@ Each is linear, so its vjp is its adjoint; the adjoint of reading entries is add
 """
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,13 @@ from gradcheck.backprop.errors import ShapeError
 from gradcheck.backprop.node import Node, apply
 from gradcheck.backprop.op import ANY, INDEX, Array, Example, Shape, Value
 from gradcheck.backprop.ops.rows import Function, axes_of, block, broadcast, op, sum_to
+
+# fmt: off
+__all__ = [
+    "broadcast_to", "concatenate", "embedding", "expand_dims", "flip", "getitem", "pad", "put", "put_along",
+    "reshape", "stack", "swapaxes", "take", "transpose",
+]
+# fmt: on
 
 
 # --- shape -------------------------------------------------------------------------------------------------------
@@ -129,10 +137,8 @@ def _concatenate_shape(*shapes: Shape, axis: int = 0) -> Shape:
 
 def _concatenate_vjp(g: Value, y: Value, *arrays: Value, axis: int = 0) -> tuple[Value, ...]:
     (a,) = axes_of("concatenate", axis, np.shape(y))
-    ends = np.cumsum([0] + [np.shape(x)[a] for x in arrays])
-    return tuple(
-        getitem(g, (*[slice(None)] * a, slice(int(i), int(j)))) for i, j in zip(ends[:-1], ends[1:], strict=True)
-    )
+    ends = [0, *accumulate(np.shape(x)[a] for x in arrays)]
+    return tuple(getitem(g, (*[slice(None)] * a, slice(i, j))) for i, j in pairwise(ends))
 
 
 op(
@@ -174,7 +180,7 @@ def _getitem_shape(x: Shape, index: Any) -> Shape:
     if any(isinstance(part, Node) for part in parts):
         raise TypeError("an index that is itself a node goes through ops.take(x, indices, axis)")
     try:
-        return np.broadcast_to(np.False_, x)[index].shape  # zero strides: reads one byte, allocates only the result
+        return np.shape(np.broadcast_to(np.False_, x)[index])  # zero strides: reads one byte, allocates only the result
     except IndexError as error:
         raise ShapeError("getitem", [x], f"index {index!r} does not fit ({error})", "stay within the axes") from None
 
@@ -182,7 +188,11 @@ def _getitem_shape(x: Shape, index: Any) -> Shape:
 def _put(g: Array, index: Any, shape: Shape) -> Array:
     """Adjoint of getitem: zeros of ``shape`` into which ``g`` is added at ``index``, repeated indices adding up."""
     x = np.zeros(shape, np.asarray(g).dtype)
-    np.add.at(x, index, g)
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(part is None or part is Ellipsis or isinstance(part, int | slice) for part in parts):
+        x[index] = g  # slices and numbers repeat nothing, and np.add.at would be slow
+    else:
+        np.add.at(x, index, g)
     return x
 
 

@@ -16,6 +16,12 @@ from gradcheck.backprop.ops.reductions import mean
 from gradcheck.backprop.ops.rows import Function, block, op
 from gradcheck.backprop.ops.shaping import pad
 
+# fmt: off
+__all__ = [
+    "avg_pool", "conv1d", "conv2d", "fold", "max_pool", "windows",
+]
+# fmt: on
+
 
 def _reach(size: Shape, dilation: Shape) -> Shape:
     return tuple((k - 1) * d + 1 for k, d in zip(size, dilation, strict=True))
@@ -25,9 +31,9 @@ def _reach(size: Shape, dilation: Shape) -> Shape:
 def _windows(x: Array, size: Shape, stride: Shape, dilation: Shape) -> Array:
     """All windows of ``size`` over the last ``len(size)`` axes: shape (..., places, size); ``fold`` is the adjoint."""
     axes = tuple(range(-len(size), 0))
-    every = sliding_window_view(x, _reach(size, dilation), axes)
-    steps = tuple(slice(None, None, n) for n in (*stride, *dilation))
-    return every[(..., *steps)]  # type: ignore[no-any-return]
+    every: Array = sliding_window_view(x, _reach(size, dilation), axes)
+    index: Any = (..., *(slice(None, None, n) for n in (*stride, *dilation)))
+    return np.asarray(every[index])
 
 
 def _windows_shape(x: Shape, size: Shape, stride: Shape, dilation: Shape) -> Shape:
@@ -49,11 +55,10 @@ def _fold(g: Array, size: Shape, stride: Shape, dilation: Shape, shape: Shape) -
     k = len(size)
     places = g.shape[-2 * k : -k]
     for offset in product(*map(range, size)):
-        at = tuple(
-            slice(o * d, o * d + s * (n - 1) + 1, s)
-            for o, d, s, n in zip(offset, dilation, stride, places, strict=True)
-        )
-        x[(..., *at)] += g[(..., *offset)]
+        lattice = zip(offset, dilation, stride, places, strict=True)
+        to: Any = (..., *(slice(o * d, o * d + s * (n - 1) + 1, s) for o, d, s, n in lattice))
+        at: Any = (..., *offset)
+        x[to] += g[at]
     return x
 
 
