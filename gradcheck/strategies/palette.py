@@ -30,6 +30,8 @@ T = TypeVar("T")
 Mode = Literal["pad", "tile", "rows", "jitter", "extreme"]
 Bounds = tuple[float | None, float | None]
 
+MODES: tuple[Mode, ...] = ("pad", "tile", "rows", "jitter")
+
 REAL: Bounds = (None, None)
 POSITIVE: Bounds = (0, None)
 UNIT: Bounds = (-1, 1)
@@ -130,7 +132,7 @@ def palettes(
     dtype: str = "float64",
     *,
     bounds: Bounds = REAL,
-    modes: Sequence[Mode] = ("pad", "tile", "rows", "jitter"),
+    modes: Sequence[Mode] = MODES,
     extremes: bool = False,
 ) -> st.SearchStrategy[Palette]:
     """Recipes of arrays of ``shape`` (or of shapes drawn from a strategy): what a printable case is made of.
@@ -146,7 +148,7 @@ def palette_arrays(
     dtype: str = "float64",
     *,
     bounds: Bounds = REAL,
-    modes: Sequence[Mode] = ("pad", "tile", "rows", "jitter"),
+    modes: Sequence[Mode] = MODES,
     extremes: bool = False,
 ) -> st.SearchStrategy[NDArray[Any]]:
     """Arrays of ``shape`` and ``dtype`` inside ``bounds``; the options are those of :func:`palettes`.
