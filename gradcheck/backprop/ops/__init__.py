@@ -24,8 +24,10 @@ from gradcheck.backprop.op import Value
 from gradcheck.backprop.op import draw as draw
 from gradcheck.backprop.ops.activations import *  # noqa: F403
 from gradcheck.backprop.ops.elementwise import *  # noqa: F403
+from gradcheck.backprop.ops.indexing import *  # noqa: F403
 from gradcheck.backprop.ops.linalg import *  # noqa: F403
 from gradcheck.backprop.ops.norms import *  # noqa: F403
+from gradcheck.backprop.ops.products import *  # noqa: F403
 from gradcheck.backprop.ops.reductions import *  # noqa: F403
 from gradcheck.backprop.ops.shaping import *  # noqa: F403
 from gradcheck.backprop.ops.windows import *  # noqa: F403

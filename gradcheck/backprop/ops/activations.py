@@ -2,6 +2,8 @@
 Unterthiner and Hochreiter 2015 (arXiv:1511.07289); SiLU, Elfwing, Uchibe and Doya 2017 (arXiv:1702.03118).
 """
 
+from typing import Any
+
 import numpy as np
 from scipy import special
 
@@ -103,7 +105,7 @@ def _gelu_vjp(g: Value, y: Value, x: Value) -> tuple[Value]:
 gelu: Function = elementwise("gelu", _gelu, _gelu_vjp)
 
 
-def _gelu_tanh(x: Array) -> Array:
+def _gelu_tanh(x: Array) -> Any:
     """The tanh approximation of gelu: ``x / 2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))``."""
     inner = ROOT_2_OVER_PI * (x + CUBIC * x**3)
     return np.multiply(0.5 * x, 1 + np.tanh(inner))

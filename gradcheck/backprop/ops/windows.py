@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gradcheck.backprop.errors import ShapeError
 from gradcheck.backprop.op import Array, Example, Shape, Value
-from gradcheck.backprop.ops.linalg import einsum
+from gradcheck.backprop.ops.products import einsum
 from gradcheck.backprop.ops.reductions import _gap as gap
 from gradcheck.backprop.ops.reductions import max as max_over
 from gradcheck.backprop.ops.reductions import mean
