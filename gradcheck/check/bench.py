@@ -1,0 +1,266 @@
+"""Bench: one target at one point, every call counted and guarded.
+
+Arrays become flat real vectors here (a complex entry is two reals), so that the judge speaks of lines and slopes only. The
+caller's arrays are copied once and never handed out; global random state is left as it was found.
+"""
+
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradcheck.target import Pullback, Target
+
+Array = npt.NDArray[Any]
+
+_SHARED = 4096
+"""Entries up to which an input is copied afresh for every call; larger ones are shared and compared afterwards."""
+
+
+class BudgetError(Exception):
+    """The budget of forward calls is spent."""
+
+
+class ForwardError(Exception):
+    """The forward pass raised, or returned what is no array of floats."""
+
+
+@dataclass
+class BackwardError(Exception):
+    """The backward pass broke its contract: `kind` is RAISES, SHAPE, DTYPE or ZERO by name; `position` the input."""
+
+    kind: str
+    message: str
+    position: int | None = None
+
+
+def as_real(array: Array) -> Array:
+    """A flat real view (or copy, where the layout asks for one) of a float or complex array."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
+
+
+def like(flat: Array, model: Array) -> Array:
+    """The array of model's shape and dtype whose real view is `flat`."""
+    if model.dtype.kind == "c":
+        return np.ascontiguousarray(flat, dtype=model.real.dtype).view(model.dtype).reshape(model.shape)
+    return flat.astype(model.dtype, copy=False).reshape(model.shape)
+
+
+def differentiable(array: Array) -> bool:
+    """Whether an array can carry a gradient: floats and complex numbers do, integers, booleans and objects do not."""
+    return array.dtype.kind in "fc"
+
+
+class Bench:
+    """Counted calls of `target` at `inputs`.
+
+    `primals` are private copies; `blocks` the positions judged: of a float or complex dtype and not frozen.
+    Raises TypeError for a wrong number of inputs, ValueError where there is nothing to judge.
+    """
+
+    def __init__(self, target: Target, inputs: Sequence[Any], *, budget: int | None = None) -> None:
+        values = [*inputs]
+        if target.parameters and len(values) + len(target.parameters) == len(target.inputs):
+            values += target.parameters.values()
+        self.target = target
+        self.budget = budget
+        self.evaluations = 0
+        self.pullbacks = 0
+        self._originals: list[Array] = [np.asarray(value) for value in values]  # the caller's own, only ever compared with
+        self.primals: list[Array] = [np.array(value, copy=True) for value in self._originals]
+        self.blocks = [
+            i for i, primal in enumerate(self.primals) if differentiable(primal) and i not in target.frozen
+        ]
+        self.mutated: set[int] = set()
+        self.reseeds = False
+        self.single = True  # the value is one array, not a tuple
+        self.models: list[Array] = []  # one array an output: its shape and dtype
+        self.linear_arguments: list[Array] = []  # what the pullback in use was given
+        self._linear: Pullback | None = None
+        if any(i >= len(values) for i in target.frozen):
+            raise ValueError(
+                f"{target.name}: frozen position {max(target.frozen)} is past the last of the {len(values)} inputs given"
+            )
+
+    # -- forward ------------------------------------------------------------------------------------------------
+
+    def value(self, moved: dict[int, Array] | None = None) -> Array:
+        """The outputs, as one flat float64 (longdouble) vector of their own; `moved` replaces inputs by position.
+
+        Raises BudgetError, ForwardError.
+        """
+        if self.budget is not None and self.evaluations >= self.budget:
+            raise BudgetError(f"the budget of {self.budget} forward calls is spent")
+        self.evaluations += 1
+        arguments = self._arguments(moved)
+        self._reseed()
+        try:
+            outcome = self.target.value(*arguments)
+        except Exception as error:
+            raise ForwardError(f"forward raised {type(error).__name__}: {str(error):.200}") from error
+        self._note_mutations(arguments, moved)
+        outputs = self._outputs(outcome)
+        work = np.longdouble if any(o.dtype in (np.longdouble, np.clongdouble) for o in outputs) else np.float64
+        if len(outputs) == 1:
+            return np.array(as_real(outputs[0]), dtype=work)
+        return np.concatenate([as_real(o).astype(work) for o in outputs])
+
+    def _outputs(self, outcome: Any) -> list[Array]:
+        single = not isinstance(outcome, tuple | list)
+        try:
+            outputs = [np.asarray(part) for part in ([outcome] if single else outcome)]
+        except (TypeError, ValueError) as error:
+            raise ForwardError(f"forward returned {type(outcome).__name__}, which is no array: {error}") from error
+        for output in outputs:
+            if output.dtype.kind not in "fciub":
+                raise ForwardError(
+                    f"forward returned {type(outcome).__name__} of dtype {output.dtype}; a value is an array of numbers "
+                    f"or a tuple of them"
+                )
+        # integer outputs (an argmax beside a max) carry no cotangent, but their place in the tuple stays
+        if not self.models:
+            self.single = single
+            self.models = [np.empty_like(o, order="C", subok=False) for o in outputs]
+        elif [o.shape for o in outputs] != [m.shape for m in self.models]:
+            raise ForwardError(
+                f"forward returned shapes {[o.shape for o in outputs]} after {[m.shape for m in self.models]} for inputs "
+                f"of the same shape"
+            )
+        return [o for o in outputs if differentiable(o)]
+
+    # -- backward -----------------------------------------------------------------------------------------------
+
+    def pull(
+        self, cotangent: Array, moved: dict[int, Array] | None = None, *, fresh: bool = False, raw: bool = False
+    ) -> list[Any]:
+        """One pullback call: a flat real gradient for each of `blocks` (None for None), or the raw tuple.
+
+        fresh: linearise anew first, as a caller at another point would. Raises BackwardError.
+        """
+        outcome = self.pull_structured(self.cotangents(cotangent), moved, fresh=fresh)
+        gradients = self._gradients(outcome)
+        return gradients if raw else [None if g is None else self._flat(g) for g in gradients]
+
+    def pull_structured(self, cotangents: list[Array], moved: dict[int, Array] | None = None, *, fresh: bool = False) -> Any:
+        """The raw outcome of the pullback for cotangents given as arrays; mutations of them are the caller's to compare."""
+        self._reseed()
+        self.pullbacks += 1
+        try:
+            if moved is not None or fresh or self._linear is None:
+                arguments = self._arguments(moved)
+                if self.target.linearizing_evaluates:
+                    self.evaluations += 1
+                pullback = self.target.linearize(*arguments)
+                if moved is None:
+                    self._linear, self.linear_arguments = pullback, arguments
+            else:
+                pullback, arguments = self._linear, self.linear_arguments
+            outcome = pullback(cotangents[0] if self.single else tuple(cotangents))
+        except Exception as error:
+            raise BackwardError("RAISES", f"backward raises {type(error).__name__}: {str(error):.200}") from error
+        self._note_mutations(arguments, moved)
+        if moved is None and self.mutated:
+            self._linear = None  # the arguments it closed over are spoilt: linearise again on clean copies
+        return outcome
+
+    def cotangents(self, flat: Array) -> list[Array]:
+        """The cotangents whose real view is `flat`, one array an output; zeros for integer outputs."""
+        parts, start = [], 0
+        for model in self.models:
+            if not differentiable(model):
+                parts.append(np.zeros(model.shape))
+                continue
+            size = model.size * (2 if model.dtype.kind == "c" else 1)
+            parts.append(np.array(like(flat[start : start + size], model), copy=True))
+            start += size
+        return parts
+
+    def _gradients(self, outcome: Any) -> list[Any]:
+        """Align what backward returned with `blocks`; raises BackwardError where it cannot be."""
+        count = len(self.primals)
+        if not isinstance(outcome, tuple | list):
+            outcome = (outcome,)
+        if len(outcome) == count:
+            chosen = [outcome[i] for i in self.blocks]
+        elif len(outcome) == len(self.blocks):  # frozen inputs left out rather than None
+            chosen = list(outcome)
+        else:
+            raise BackwardError(
+                "SHAPE", f"backward returned {len(outcome)} gradients for {count} inputs, {len(self.blocks)} of them not frozen"
+            )
+        return [None if g is None else self._checked(g, i) for g, i in zip(chosen, self.blocks, strict=True)]
+
+    def _checked(self, gradient: Any, position: int) -> Array:
+        primal, label = self.primals[position], self.target.label(position)
+        try:
+            array = np.asarray(gradient)
+        except (TypeError, ValueError) as error:
+            raise BackwardError("SHAPE", f"the gradient of {label} is no array: {error}", position) from error
+        if array.dtype.kind not in "fciub":
+            raise BackwardError("DTYPE", f"the gradient of {label} has dtype {array.dtype}, not a number's", position)
+        if array.shape != primal.shape:
+            raise BackwardError(
+                "SHAPE", f"the gradient of {label} has shape {array.shape}, its input has shape {primal.shape}", position
+            )
+        return array
+
+    def _flat(self, gradient: Array) -> Array:
+        return np.array(as_real(gradient), dtype=np.result_type(as_real(gradient).dtype, np.float64))
+
+    # -- guards -------------------------------------------------------------------------------------------------
+
+    def _arguments(self, moved: dict[int, Array] | None) -> list[Array]:
+        moved = moved or {}
+        arguments = []
+        for i, primal in enumerate(self.primals):
+            if i in moved:
+                arguments.append(moved[i].copy() if i in self.mutated else moved[i])
+            elif primal.size <= _SHARED or i in self.mutated:
+                arguments.append(primal.copy())
+            else:
+                arguments.append(primal)
+        return arguments
+
+    def _note_mutations(self, arguments: list[Array], moved: dict[int, Array] | None) -> None:
+        for i, (argument, primal) in enumerate(zip(arguments, self.primals, strict=True)):
+            if i in self.mutated or (moved and i in moved) or argument is primal:
+                continue
+            if argument.tobytes() != primal.tobytes():
+                self.mutated.add(i)
+
+    def settle(self) -> None:
+        """Notice a target that wrote into a large input, which is shared between calls rather than copied; put it back."""
+        for i, (primal, clean) in enumerate(zip(self.primals, self._originals, strict=True)):
+            if primal.size > _SHARED and not np.array_equal(clean, primal, equal_nan=clean.dtype.kind in "fc"):
+                self.mutated.add(i)
+                self.primals[i] = clean.copy()
+                self._linear = None
+
+    def _reseed(self) -> None:
+        if not self.reseeds:
+            return
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 - the target's own global stream, not ours
+        if "torch" in sys.modules:
+            sys.modules["torch"].manual_seed(0)
+
+
+@contextmanager
+def preserved_randomness() -> Iterator[None]:
+    """Leave the global random streams of Python, NumPy and torch as they were found."""
+    torch = sys.modules.get("torch")
+    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    torch_state = torch.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        if torch is not None:
+            torch.set_rng_state(torch_state)

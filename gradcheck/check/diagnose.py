@@ -1,0 +1,402 @@
+"""Diagnose: what kind of mistake a wrong gradient looks like, from the structure of claim against finite difference.
+
+A survey gives claimed and numeric entries of the failing block; hypotheses are tried on it one after the other, and every one
+that fits is kept, best first. A diagnosis is evidence and is worded as such.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+
+from gradcheck.check.bench import Array, BackwardError, Bench, as_real, differentiable
+from gradcheck.check.laws import Hearing, ask
+from gradcheck.check.locate import Place, numeric_column
+from gradcheck.check.probe import Prober, Sweep
+from gradcheck.report import Finding, Kind, place
+
+_SURVEY = 64
+"""Entries surveyed one by one (two forward calls each) when the error is not in one entry alone."""
+
+
+class Guess(NamedTuple):
+    """One diagnosis that fits, with its evidence in words."""
+
+    kind: Kind
+    evidence: str
+    factor: float | None = None
+
+
+@dataclass
+class Survey:
+    """Claimed and numeric gradient of some entries of one block for one cotangent.
+
+    entries: flat positions; jacobian: numeric derivative of every output by each of them, (M, entries); bound: what an entry's
+    difference may owe to rounding. whole: every entry of the block is there.
+    """
+
+    hearing: Hearing
+    b: int
+    cotangent: Array
+    entries: Array
+    claimed: Array
+    numeric: Array
+    jacobian: Array
+    bound: Array
+    whole: bool
+
+    @property
+    def primal(self) -> Array:
+        """The block itself."""
+        return self.hearing.bench.primals[self.hearing.bench.blocks[self.b]]
+
+    @property
+    def wrong(self) -> Array:
+        """Which surveyed entries disagree."""
+        return np.asarray(np.abs(self.claimed - self.numeric) > self.bound)
+
+    @property
+    def tight(self) -> float:
+        """How closely two right entries agree, relative to the largest."""
+        return max(1e-7, 4 * float(np.max(self.bound, initial=0.0)) / max(float(np.max(np.abs(self.numeric), initial=0.0)), 1e-300))
+
+    def matches(self, expected: Array) -> bool:
+        """Whether the claim is what a hypothesis says it would be."""
+        size = max(float(np.max(np.abs(expected), initial=0.0)), float(np.max(np.abs(self.claimed), initial=0.0)))
+        return bool(np.all(np.abs(self.claimed - expected) <= 10 * self.tight * size + self.bound))
+
+
+def diagnose(
+    prober: Prober, hearing: Hearing, b: int, sweep: Sweep, k: int, cotangent: Array, claim: Array, at: Place
+) -> Finding:
+    """The finding for a located error, every fitting diagnosis ranked. Raises BudgetError."""
+    survey = _survey(prober, hearing, b, sweep, sweep.reading(k).step, cotangent, claim, at)
+    guesses = list(_guesses(survey, at))
+    best = guesses[0]
+    label = hearing.name(b)
+    shape = survey.primal.shape
+    entry = at.entry
+    claimed, numeric, bound, output = at.claimed, at.numeric, at.bound, at.output
+    if entry is None and survey.wrong.any():
+        worst = int(np.argmax(np.abs(survey.claimed - survey.numeric)))
+        entry = int(survey.entries[worst])
+        claimed, numeric, bound = float(survey.claimed[worst]), float(survey.numeric[worst]), float(survey.bound[worst])
+        output = None
+    index = None
+    if entry is not None:
+        flat = entry // (2 if survey.primal.dtype.kind == "c" else 1)
+        index = tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
+    message = f"backward of {place(label)} {_sentence(best, survey, at)}"
+    return Finding(
+        best.kind,
+        message,
+        label,
+        index,
+        output=None if output is None else _output_index(hearing.bench, output),
+        claimed=claimed,
+        numeric=numeric,
+        bound=bound,
+        kinds=tuple(dict.fromkeys(g.kind for g in guesses)),
+        evidence=tuple(f"{g.kind.name}: {g.evidence}" for g in guesses[:3]),
+        sweep=tuple((r.step, r.slope, r.noise) for r in sorted(sweep.rungs(k), key=lambda r: r.step)),
+    )
+
+
+def _sentence(best: Guess, survey: Survey, at: Place) -> str:
+    if best.factor is not None:
+        where = "everywhere" if survey.whole and survey.wrong.all() and survey.wrong.size > 1 else ""
+        return f"is {best.factor:.4g}× the finite difference{', ' + where if where else ''}"
+    return f"is {best.kind.value}"
+
+
+def _survey(
+    prober: Prober, hearing: Hearing, b: int, sweep: Sweep, step: float, cotangent: Array, claim: Array, at: Place
+) -> Survey:
+    """Entry by entry: all of a small block, a sample of a large one, only the guilty entry where it is alone."""
+    size = claim.size
+    if at.alone and at.entry is not None and size > 1:
+        entries = np.array([at.entry])
+    elif size <= _SURVEY:
+        entries = np.arange(size)
+    else:
+        rng = np.random.default_rng(0)
+        entries = np.unique(np.append(rng.choice(size, _SURVEY // 2, replace=False), at.entry if at.entry is not None else 0))
+    columns, kept = [], []
+    for entry in entries:
+        column = numeric_column(prober, sweep, step, int(entry))
+        if column is not None:
+            columns.append(column)
+            kept.append(int(entry))
+    if not kept:
+        kept, columns = [at.entry or 0], [np.zeros_like(prober.origin)]
+    jacobian = np.stack(columns, axis=1)
+    numeric = cotangent @ jacobian
+    claimed = claim[kept]
+    reading = sweep.reading(k=0) if len(sweep.claimed) == 1 else min(sweep.readings(), key=lambda r: r.error)
+    noise = 8 * float(np.sqrt((cotangent**2) @ (sweep.spread if sweep.spread is not None else np.zeros_like(cotangent)) ** 2))
+    units = np.abs(sweep.direction[kept])
+    units = np.where(units > 0, units, prober.unit(sweep.position)[kept])
+    bound = 2 * noise / (step * units) + reading.error / max(float(np.max(np.abs(sweep.direction))), 1e-300)
+    bound += 8 * sweep.eps * np.abs(numeric)
+    return Survey(hearing, b, cotangent, np.array(kept), claimed, numeric, jacobian, bound, len(kept) == size)
+
+
+def _guesses(s: Survey, at: Place) -> Iterator[Guess]:
+    """Every diagnosis that fits, best first; OTHER at the end, so that there is always one."""
+    hypotheses: list[Callable[[Survey], Iterator[Guess]]] = [
+        _missing,
+        _branch,
+        _repeated,
+        _scaled,
+        _moved,
+        _diagonal,
+        _axes,
+        _term,
+        _rounded,
+        _batch,
+        _close,
+    ]
+    seen = False
+    for hypothesis in hypotheses:
+        try:
+            for guess in hypothesis(s):
+                seen = True
+                yield guess
+        except BackwardError:
+            continue
+    if not seen:
+        wrong = int(s.wrong.sum())
+        yield Guess(Kind.OTHER, f"{wrong} of {s.wrong.size} entries looked at are wrong, in no pattern known here")
+
+
+def _count(s: Survey) -> str:
+    total = s.primal.size * (2 if s.primal.dtype.kind == "c" else 1)
+    return f"{int(s.wrong.sum())} of {s.wrong.size} entries" + ("" if s.whole else f" looked at (of {total})")
+
+
+def _missing(s: Survey) -> Iterator[Guess]:
+    """Nothing arrives where something should."""
+    if s.wrong.any() and not s.claimed[s.wrong].any() and s.wrong.size > 0:
+        if s.wrong.all() or s.wrong.sum() == np.count_nonzero(np.abs(s.numeric) > s.bound):
+            yield Guess(Kind.ZERO, f"{_count(s)} are zero where the finite difference is not")
+
+
+def _branch(s: Survey) -> Iterator[Guess]:
+    """The wrong entries are just those on one side of a condition on the input itself."""
+    x = as_real(s.primal).astype(float)[s.entries]
+    wrong = s.wrong
+    if wrong.all() or not wrong.any():
+        return
+    relevant = (np.abs(s.numeric) > s.bound) | (np.abs(s.claimed) > s.bound)
+    counts = dict(zip(*np.unique(as_real(s.primal), return_counts=True), strict=True))
+    tied = np.array([counts.get(value, 1) > 1 for value in x])
+    conditions = {
+        "negative": x < 0,
+        "positive": x > 0,
+        "exactly zero": x == 0,
+        "tied with another": tied,
+    }
+    for words, side in conditions.items():
+        side = side & relevant
+        if np.array_equal(wrong, side) and (~side & relevant).any():
+            yield Guess(Kind.BRANCH, f"the wrong entries ({_count(s)}) are just those that are {words}")
+            return
+    right = ~wrong & relevant
+    if right.any() and wrong.sum() > 1 or right.sum() > 2:
+        for words, values in (("above", x), ("below", -x), ("in absolute value above", np.abs(x)), ("in absolute value below", -np.abs(x))):
+            if right.any() and values[wrong].min() > values[right].max() and wrong.sum() + right.sum() >= 4:
+                edge = abs(float(values[wrong].min()))
+                yield Guess(Kind.BRANCH, f"the wrong entries ({_count(s)}) are just those {words} {edge:.3g}")
+                return
+
+
+def _repeated(s: Survey) -> Iterator[Guess]:
+    """The wrong rows are those that an integer input names more than once."""
+    if not s.primal.ndim or s.wrong.all() and s.primal.shape[0] > 1 and s.wrong.size == 1:
+        return
+    width = s.primal.size // max(s.primal.shape[0], 1) * (2 if s.primal.dtype.kind == "c" else 1)
+    rows = set((s.entries[s.wrong] // max(width, 1)).tolist())
+    for other in s.hearing.bench.primals:
+        if other.dtype.kind not in "iu" or not other.size:
+            continue
+        values, counts = np.unique(other % max(s.primal.shape[0], 1), return_counts=True)
+        repeats = {int(v) for v in values[counts > 1]}
+        if rows and rows <= repeats:
+            yield Guess(Kind.REPEATED_INDEX, f"the wrong rows {sorted(rows)[:6]} are all named more than once by an index")
+            return
+
+
+def _scaled(s: Survey) -> Iterator[Guess]:
+    """The claim is a multiple of the right gradient."""
+    wrong = s.wrong & (np.abs(s.numeric) > 4 * s.bound)
+    if not wrong.any():
+        return
+    ratios = s.claimed[wrong] / s.numeric[wrong]
+    factor = float(s.claimed[wrong] @ s.numeric[wrong] / (s.numeric[wrong] @ s.numeric[wrong]))
+    spread = float(np.max(np.abs(ratios - factor) * np.abs(s.numeric[wrong]) - 2 * s.bound[wrong]))
+    if spread > 0.02 * abs(factor - 1) * float(np.max(np.abs(s.numeric[wrong]))) or not factor:
+        return
+    if abs(factor + 1) < 0.02:
+        yield Guess(Kind.SIGN, f"{_count(s)} have the opposite sign", -1.0 if wrong.size > 1 else None)
+        return
+    name = _named_factor(s, factor)
+    yield Guess(Kind.FACTOR, f"{_count(s)} off by the factor {factor:.6g}{name}", factor)
+
+
+def _named_factor(s: Survey, factor: float) -> str:
+    sizes = {n for p in (*s.hearing.bench.primals, *s.hearing.bench.models) for n in p.shape if n > 1}
+    for n in sorted(sizes):
+        for value, name in ((n, f"{n}"), (1 / n, f"1/{n}")):
+            if n > 2 and abs(factor / value - 1) < 1e-3:
+                return f" = {name}, a size of the arrays (a mean taken twice, or never?)"
+    if abs(factor - 2) < 1e-3:
+        return " (accumulated twice?)"
+    return ""
+
+
+def _moved(s: Survey) -> Iterator[Guess]:
+    """The right values stand in the wrong places."""
+    if not s.whole or s.wrong.size < 2:
+        return
+    shape, numeric = s.primal.shape, s.numeric
+    if s.primal.dtype.kind != "c" and len(shape) > 1:
+        grid = numeric.reshape(shape)
+        for axes in permutations(range(len(shape))):
+            turned = grid.transpose(axes)
+            if axes != tuple(range(len(shape))) and turned.shape == shape and s.matches(turned.reshape(-1)):
+                yield Guess(Kind.TRANSPOSED, f"the claim is the right gradient with its axes in the order {axes}")
+                break
+            if axes != tuple(range(len(shape))) and s.matches(turned.reshape(-1)):
+                yield Guess(Kind.TRANSPOSED, "the claim is the right gradient transposed and reshaped")
+                break
+    order = np.argsort(numeric)
+    expected = np.empty_like(numeric)
+    expected[np.argsort(s.claimed)] = numeric[order]
+    if s.matches(expected):
+        yield Guess(Kind.PERMUTED, f"the claim holds the right values in another order ({_count(s)} misplaced)")
+
+
+def _diagonal(s: Survey) -> Iterator[Guess]:
+    """Each output is connected to its own input only, where the numeric Jacobian couples them."""
+    if not s.whole or s.jacobian.shape[0] != s.jacobian.shape[1] or s.jacobian.shape[0] < 2:
+        return
+    diagonal = np.diag(s.jacobian)
+    if s.matches(s.cotangent * diagonal):
+        yield Guess(Kind.DIAGONAL_ONLY, "the claim is the cotangent times the diagonal of the Jacobian, whose other entries are not zero")
+        return
+    off = s.jacobian - np.diag(diagonal)
+    if not off.any():
+        return
+    one_hot = np.zeros_like(s.cotangent)
+    one_hot[0] = 1.0
+    row = ask(s.hearing, one_hot)[s.b]
+    if row[0] and not row[1:].any() and off[0].any():
+        yield Guess(Kind.DIAGONAL_ONLY, "output 0 is claimed to depend on entry 0 only, the finite difference sees the others too")
+
+
+def _axes(s: Survey) -> Iterator[Guess]:
+    """A sum over a broadcast axis was left out, or taken along another axis."""
+    models = [m for m in s.hearing.bench.models if differentiable(m)]
+    if len(models) != 1 or not s.whole or models[0].dtype.kind == "c":
+        return
+    shape = models[0].shape
+    v = s.cotangent.reshape(shape)
+    for axis, n in enumerate(shape):
+        if n < 2:
+            continue
+        for row in (0, n - 1):
+            masked = np.zeros_like(v)
+            where = (slice(None),) * axis + (row,)
+            masked[where] = v[where]
+            if s.matches(masked.reshape(-1) @ s.jacobian):
+                yield Guess(Kind.NOT_SUMMED, f"the claim is what entry {row} of output axis {axis} contributes; the rest is not summed")
+                return
+        mean = s.numeric / n
+        if s.matches(mean):
+            yield Guess(Kind.NOT_SUMMED, f"the claim is the mean, not the sum, over output axis {axis}")
+            return
+    for axes in permutations(range(len(shape))):
+        if axes != tuple(range(len(shape))) and v.transpose(axes).shape == shape:
+            if s.matches(v.transpose(axes).reshape(-1) @ s.jacobian):
+                yield Guess(Kind.WRONG_AXIS, f"the claim is right for a cotangent with its axes in the order {axes}")
+                return
+
+
+def _term(s: Survey) -> Iterator[Guess]:
+    """The difference is a multiple of an input, or the same everywhere: a penalty, a mean that was not taken off."""
+    difference = s.claimed - s.numeric
+    if difference.size < 2:
+        return
+    loose = 0.02 * float(np.max(np.abs(difference))) + float(np.max(s.bound))
+    candidates = [(place(s.hearing.bench.target.label(i)), p) for i, p in enumerate(s.hearing.bench.primals) if p.shape == s.primal.shape]
+    for name, primal in candidates:
+        if primal.dtype.kind not in "f" or s.primal.dtype.kind != "f":
+            continue
+        x = primal.reshape(-1).astype(float)[s.entries]
+        if not x.any() or np.ptp(x) == 0:
+            continue
+        ratio = float(difference @ x / (x @ x))
+        if np.all(np.abs(difference - ratio * x) <= loose):
+            yield Guess(Kind.MISSING_TERM, f"claim − finite difference is {ratio:.4g} times {name} ({_count(s)})")
+            return
+    if s.whole and s.primal.ndim and s.wrong.size > 2:
+        grid = difference.reshape(s.primal.shape) if s.primal.dtype.kind != "c" else difference
+        for axis in range(grid.ndim):
+            if grid.shape[axis] > 1 and np.all(np.ptp(grid, axis=axis) <= loose):
+                yield Guess(Kind.MISSING_TERM, f"claim − finite difference is the same all along axis {axis}: a mean left out?")
+                return
+
+
+def _rounded(s: Survey) -> Iterator[Guess]:
+    """The claim looks like a number of fewer bits."""
+    size = float(np.max(np.abs(s.numeric), initial=0.0))
+    error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
+    eps = float(np.finfo(s.primal.dtype).eps)
+    for lower in (np.float16, np.float32):
+        coarse = float(np.finfo(lower).eps)
+        with np.errstate(over="ignore"):
+            representable = np.array_equal(s.claimed.astype(lower).astype(s.claimed.dtype), s.claimed)
+        if coarse > 100 * eps and representable and s.claimed.any() and error <= 64 * coarse * size:
+            yield Guess(Kind.LOW_PRECISION, f"every claimed entry is a {np.dtype(lower).name} number, and the error is of that size")
+            return
+    if eps < 1e-10 and s.wrong.sum() > 1 and error <= 2e-6 * size:
+        yield Guess(Kind.LOW_PRECISION, f"errors of {error / size:.0e} of the largest entry, of either sign: the size of float32 rounding")
+
+
+def _batch(s: Survey) -> Iterator[Guess]:
+    """The same backward is right for the first example alone."""
+    bench = s.hearing.bench
+    if len(bench.models) != 1 or not bench.models[0].ndim or bench.models[0].shape[0] < 2:
+        return
+    n = bench.models[0].shape[0]
+    if not any(p.ndim and p.shape[0] == n for p in bench.primals):
+        return
+    single = [p[:1] if p.ndim and p.shape[0] == n else p for p in bench.primals]
+    from gradcheck.check.judge import right_at  # the judge sits above its diagnosis; this one question goes back up
+
+    if right_at(Bench(bench.target, single, budget=60)):
+        yield Guess(Kind.BATCH, f"with the first of the {n} examples alone the gradient is right")
+
+
+def _close(s: Survey) -> Iterator[Guess]:
+    """A little off everywhere."""
+    size = float(np.max(np.abs(s.numeric), initial=0.0))
+    error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
+    if size and error <= 0.25 * size and s.wrong.mean() > 0.5:
+        yield Guess(Kind.APPROXIMATION, f"{_count(s)} are off by up to {error / size:.1e} of the largest: another formula?")
+
+
+def _output_index(bench: Bench, flat: int) -> tuple[int, ...]:
+    """The place of a flat output: its index, led by its position where the value is a tuple."""
+    start = 0
+    for n, model in enumerate(bench.models):
+        if not differentiable(model):
+            continue
+        width = 2 if model.dtype.kind == "c" else 1
+        if flat < start + model.size * width:
+            index = tuple(int(i) for i in np.unravel_index((flat - start) // width, model.shape)) if model.shape else ()
+            return index if bench.single else (n, *index)
+        start += model.size * width
+    return (flat,)

@@ -1,0 +1,280 @@
+"""Laws of a pullback: exact, cheap, no finite differences.
+
+A pullback is a linear map, its gradients have the shape and dtype of their inputs, the same question gets the same answer, and nobody's
+memory is written to or shared. Each law is a small function of a `Hearing` that yields the findings against it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.check.bench import Array, BackwardError, Bench, as_real
+from gradcheck.report import Finding, Kind, place
+
+Law = Callable[["Hearing"], Iterator[Finding]]
+
+_BIG = {"float64": -1024.0, "float32": -1024.0, "longdouble": -1024.0, "float16": -8.0}
+"""Powers of two commute with rounding, so the scaled answer must be the scaled answer; large enough to meet a clipped gradient,
+negative to meet an absolute value."""
+
+
+@dataclass
+class Hearing:
+    """One bench with a cotangent and what backward first said of it.
+
+    raw: gradients as backward returned them, one a block; gradients: the same, flat, real and copied.
+    wobble: how much each gradient moves when the inputs move by an ulp: its rounding, as far as one can see from outside.
+    """
+
+    bench: Bench
+    cotangent: Array
+    other: Array
+    raw: list[Any]
+    given: list[Array]
+    gradients: list[Array]
+    second: list[Array] = field(default_factory=list)  # gradients for `other`
+    wobble: list[Array] = field(default_factory=list)
+
+    def name(self, b: int) -> str | int:
+        """The label of block b."""
+        return self.bench.target.label(self.bench.blocks[b])
+
+    def finding(self, kind: Kind, b: int, found: Array, expected: Array, what: str) -> Finding:
+        """A finding against block b, placed at its largest disagreement."""
+        shape = self.bench.primals[self.bench.blocks[b]].shape
+        worst = int(np.argmax(np.where(np.isfinite(found - expected), np.abs(found - expected), np.inf)))
+        entry = worst // (2 if self.bench.primals[self.bench.blocks[b]].dtype.kind == "c" else 1)
+        index = tuple(int(i) for i in np.unravel_index(entry, shape)) if shape else ()
+        evidence = (f"at {list(index)}: {found[worst]:.6g}, expected {expected[worst]:.6g}",) if shape else ()
+        return Finding(kind, f"backward of {place(self.name(b))} {what}", self.name(b), index, evidence=evidence)
+
+    def disagreements(self, found: Sequence[Array], expected: Sequence[Array]) -> Iterator[int]:
+        """Blocks where two answers that should be equal differ by more than rounding.
+
+        √eps relative to the block is far above rounding and far below any mistake of this kind; what is below 1000 eps of the
+        largest gradient, or of 100 times what an ulp's move changes, is rounding of a gradient that is really zero.
+        """
+        everything = max((float(np.max(np.abs(g), initial=0.0)) for g in self.gradients), default=0.0)
+        for b, (a, e) in enumerate(zip(found, expected, strict=True)):
+            eps = self.eps(b)
+            ratio = max(1.0, float(np.max(np.abs(e), initial=0.0)) / max(float(np.max(np.abs(self.gradients[b]), initial=0.0)), 1e-300))
+            wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble else 0.0
+            size = float(np.max(np.abs(e), initial=0.0))
+            allowed = np.sqrt(eps) * size + ratio * (100 * wobble + 1000 * eps * everything)
+            if not np.array_equal(a, e, equal_nan=True) and not bool(np.all(np.abs(a - e) <= allowed)):
+                yield b
+
+    def eps(self, b: int) -> float:
+        """The coarsest precision that plays a part in the gradient of block b."""
+        dtypes = [self.bench.primals[self.bench.blocks[b]].dtype, *(m.dtype for m in self.bench.models if m.dtype.kind in "fc")]
+        return float(max(np.finfo(d).eps for d in dtypes))
+
+
+def hear(bench: Bench, cotangent: Array, other: Array) -> Hearing:
+    """Ask backward once. Raises BackwardError where the answer cannot be aligned with the inputs."""
+    given = bench.cotangents(cotangent)
+    raw = bench._gradients(bench.pull_structured(given))
+    gradients = []
+    for gradient, position in zip(raw, bench.blocks, strict=True):
+        model = bench.primals[position]
+        flat = np.zeros(as_real(model).shape) if gradient is None else bench._flat(_as(gradient, model))
+        gradients.append(flat)
+    return Hearing(bench, cotangent, other, raw, given, gradients)
+
+
+def ask(hearing: Hearing, cotangent: Array, moved: dict[int, Array] | None = None, *, fresh: bool = False) -> list[Array]:
+    """The gradients for another cotangent (or at moved inputs), flat; zeros for None. Raises BackwardError."""
+    bench = hearing.bench
+    outcome = bench._gradients(bench.pull_structured(bench.cotangents(cotangent), moved, fresh=fresh))
+    return [
+        np.zeros(as_real(bench.primals[p]).shape) if g is None else bench._flat(_as(g, bench.primals[p]))
+        for g, p in zip(outcome, bench.blocks, strict=True)
+    ]
+
+
+def _as(gradient: Any, model: Array) -> Array:
+    """A gradient in the real or complex kind of its input, as wide as it came."""
+    array = np.asarray(gradient)
+    if model.dtype.kind == "c":
+        return array.astype(np.result_type(array.dtype, np.complex64))
+    return array.real if array.dtype.kind == "c" else array.astype(np.result_type(array.dtype, np.float16), copy=False)
+
+
+# -- what came back ---------------------------------------------------------------------------------------------
+
+
+def dtypes_match(h: Hearing) -> Iterator[Finding]:
+    """A gradient has the dtype of its input: not an integer's, not a complex number's for a real input, neither coarser nor finer."""
+    values = [m.dtype for m in h.bench.models if m.dtype.kind in "fc"]
+    for b, (gradient, position) in enumerate(zip(h.raw, h.bench.blocks, strict=True)):
+        if gradient is None:
+            continue
+        found, expected = np.asarray(gradient).dtype, h.bench.primals[position].dtype
+        widened = {np.result_type(expected, v) for v in values}  # a value wider than its inputs widens its gradients
+        if found != expected and found not in widened:
+            yield Finding(
+                Kind.DTYPE, f"backward of {place(h.name(b))} returns {found} for an input of {expected}", h.name(b)
+            )
+
+
+def memory_is_its_own(h: Hearing) -> Iterator[Finding]:
+    """Gradients share no writable memory with each other, and none of them is the cotangent or an input itself.
+
+    Views of the cotangent in another form (a reshape, a slice) are the usual backward of a view and are let be.
+    """
+    arrays = [(b, g) for b, g in enumerate(h.raw) if isinstance(g, np.ndarray) and g.size and g.flags.writeable]
+    for n, (b, gradient) in enumerate(arrays):
+        for other, earlier in arrays[:n]:
+            if np.shares_memory(gradient, earlier):
+                message = f"backward of {place(h.name(other))} and {place(h.name(b))} returns the same memory twice"
+                yield Finding(Kind.ALIASES, message, h.name(b))
+        if any(_same(gradient, g) for g in h.given):
+            yield Finding(Kind.ALIASES, f"backward of {place(h.name(b))} returns the cotangent itself, not a copy", h.name(b))
+        elif any(np.may_share_memory(gradient, a) and np.shares_memory(gradient, a) for a in h.bench.linear_arguments):
+            yield Finding(Kind.ALIASES, f"backward of {place(h.name(b))} returns memory of an input", h.name(b))
+
+
+def arguments_are_left_alone(h: Hearing) -> Iterator[Finding]:
+    """Neither inputs nor cotangents are written to."""
+    for given, clean in zip(h.given, h.bench.cotangents(h.cotangent), strict=True):
+        if given.tobytes() != clean.tobytes():
+            yield Finding(Kind.MUTATES, "backward writes into its cotangent")
+            break
+    h.bench.settle()
+    for position in sorted(h.bench.mutated):
+        label = h.bench.target.label(position)
+        yield Finding(Kind.MUTATES, f"{place(label)} is written to by forward or backward", label)
+
+
+# -- asked again ------------------------------------------------------------------------------------------------
+
+
+def asking_twice_changes_nothing(h: Hearing) -> Iterator[Finding]:
+    """The same question gets the same answer, and the first answer stays what it was."""
+    again = ask(h, h.cotangent)
+    for b in h.disagreements(again, h.gradients):
+        third = ask(h, h.cotangent)
+        if np.allclose(third[b] - again[b], again[b] - h.gradients[b], rtol=1e-6, atol=0) and np.any(third[b] != again[b]):
+            yield h.finding(Kind.ACCUMULATES, b, again[b], h.gradients[b], "adds to what an earlier call returned")
+            continue
+        if not h.bench.reseeds:
+            h.bench.reseeds = True  # reseed once before blaming: dropout draws from the global stream
+            h.gradients = ask(h, h.cotangent)
+            if not list(h.disagreements(ask(h, h.cotangent), h.gradients)):
+                return
+        yield h.finding(Kind.NONDETERMINISTIC, b, again[b], h.gradients[b], "answers the same question differently")
+    for b, (raw, gradient) in enumerate(zip(h.raw, h.gradients, strict=True)):
+        if isinstance(raw, np.ndarray) and not np.array_equal(
+            as_real(_as(raw, h.bench.primals[h.bench.blocks[b]])), gradient, equal_nan=True
+        ) and not h.bench.reseeds:
+            yield h.finding(Kind.ALIASES, b, np.asarray(as_real(raw), float), gradient, "is overwritten by the next call")
+
+
+def is_linear(h: Hearing) -> Iterator[Finding]:
+    """The pullback of −1024 v, of 0 and of v + w follow from those of v and w."""
+    dtype = str(np.result_type(*(m.real.dtype for m in h.bench.models if m.dtype.kind in "fc")))
+    factor = _BIG.get(dtype, -1024.0)
+    scaled = ask(h, factor * h.cotangent)
+    blamed: set[int] = set()
+    if all(np.all(np.isfinite(s)) for s in scaled):
+        for b in h.disagreements(scaled, [factor * g for g in h.gradients]):
+            blamed.add(b)
+            yield _nonlinear(h, b, scaled[b], factor)
+    nothing = ask(h, 0.0 * h.cotangent)
+    for b in h.disagreements(nothing, [0.0 * g for g in h.gradients]):
+        if b not in blamed and np.all(np.isfinite(nothing[b])):
+            yield h.finding(Kind.NONLINEAR, b, nothing[b], 0 * nothing[b], "is not zero for a zero cotangent")
+    if len(h.cotangent) > 1:
+        h.second = ask(h, h.other)
+        both = ask(h, h.cotangent + h.other)
+        sums = [a + e for a, e in zip(h.gradients, h.second, strict=True)]
+        for b in h.disagreements(both, sums):
+            if b not in blamed:
+                yield h.finding(Kind.NONLINEAR, b, both[b], sums[b], "of a sum of cotangents is not the sum of the gradients")
+
+
+def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
+    """Which way of not scaling: a constant part that is an input's multiple, no dependence at all, or neither."""
+    constant = (scaled - factor * h.gradients[b]) / (1 - factor)  # affine: c(v) = L v + constant
+    if np.array_equal(scaled, h.gradients[b]):
+        return h.finding(Kind.IGNORES_COTANGENT, b, scaled, factor * h.gradients[b], "does not depend on the cotangent")
+    affine = np.allclose(ask(h, 0.0 * h.cotangent)[b], constant, rtol=1e-3, atol=1e-6 * float(np.max(np.abs(constant))))
+    if affine:
+        x = as_real(h.bench.primals[h.bench.blocks[b]]).astype(float)
+        ratio = float(x @ constant) / float(x @ x) if x.any() else 0.0
+        if ratio and np.allclose(constant, ratio * x, rtol=1e-3, atol=1e-6 * float(np.max(np.abs(constant)))):
+            what = f"adds {ratio:.4g} times {place(h.name(b))} whatever the cotangent (a penalty?)"
+            return h.finding(Kind.MISSING_TERM, b, scaled, factor * h.gradients[b], what)
+        what = "adds the same term whatever the cotangent"
+        return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
+    what = f"for {factor:g} times the cotangent is not {factor:g} times the gradient"
+    return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
+
+
+# -- asked in another form --------------------------------------------------------------------------------------
+
+
+def layout_does_not_matter(h: Hearing) -> Iterator[Finding]:
+    """Read-only, strided and Fortran-ordered arrays of the same values get the same answer."""
+    strided = [_strided(g) for g in h.bench.cotangents(h.cotangent)]
+    for part in strided:
+        part.flags.writeable = False
+    reordered = {
+        i: np.asfortranarray(p) for i, p in enumerate(h.bench.primals) if p.ndim > 1 and 1 < p.size <= 4096
+    }
+    trials: list[tuple[str, list[Array], dict[int, Array] | None]] = [("a read-only, strided cotangent", strided, None)]
+    if reordered:
+        trials.append(("Fortran-ordered inputs", h.bench.cotangents(h.cotangent), reordered))
+    for what, given, moved in trials:
+        try:
+            outcome = h.bench._gradients(h.bench.pull_structured(given, moved))
+        except BackwardError as error:
+            yield Finding(Kind.RAISES, f"{error.message} for {what}")
+            continue
+        found = [
+            np.zeros_like(e) if g is None else h.bench._flat(_as(g, h.bench.primals[p]))
+            for g, e, p in zip(outcome, h.gradients, h.bench.blocks, strict=True)
+        ]
+        for b in h.disagreements(found, h.gradients):
+            yield h.finding(Kind.OTHER, b, found[b], h.gradients[b], f"is another for {what} of the same values")
+
+
+def _strided(array: Array) -> Array:
+    """The same values, every second entry of a larger array."""
+    if not array.ndim:
+        return array.copy()
+    roomy = np.zeros((*array.shape[:-1], 2 * array.shape[-1]), array.dtype)
+    roomy[..., ::2] = array
+    return roomy[..., ::2]
+
+
+# -- asked later ------------------------------------------------------------------------------------------------
+
+
+def other_calls_leave_no_trace(h: Hearing) -> Iterator[Finding]:
+    """After forward calls at other points, backward at this one answers as before."""
+    later = ask(h, h.cotangent)
+    for b in h.disagreements(later, h.gradients):
+        yield h.finding(Kind.STALE, b, later[b], h.gradients[b], "changes when forward is called elsewhere in between")
+    if later and not list(h.disagreements(later, h.gradients)):
+        fresh = ask(h, h.cotangent, fresh=True)
+        for b in h.disagreements(fresh, h.gradients):
+            yield h.finding(Kind.STALE, b, fresh[b], h.gradients[b], "depends on the calls made before it")
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and a.strides == b.strides and a.__array_interface__["data"] == b.__array_interface__["data"]
+
+
+LAWS: dict[str, Law] = {
+    "arguments_are_left_alone": arguments_are_left_alone,
+    "dtypes_match": dtypes_match,
+    "memory_is_its_own": memory_is_its_own,
+    "asking_twice_changes_nothing": asking_twice_changes_nothing,
+    "is_linear": is_linear,
+    "layout_does_not_matter": layout_does_not_matter,
+    "other_calls_leave_no_trace": other_calls_leave_no_trace,
+}
+"""Every law, in the order in which a check hears them. Shapes, and errors raised, are noticed by the call itself."""

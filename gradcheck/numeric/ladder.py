@@ -1,0 +1,103 @@
+"""Read a derivative off a ladder of steps, from noise to truncation, with a bound that it knows itself.
+
+A rung is a central (or one-sided) difference quotient with its noise bar. At the smallest step the bar is wide but honest;
+larger steps are believed only while they agree with every smaller one (Lepski, Theory Probab. Appl. 35, 1991), and the truncation
+of a rung is inferred from the next larger one (Richardson). Nothing here calls a function: rungs in, a reading out.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_FLAT = 0.3
+"""How much a slope may drift over its rungs and still be called flat. Truncation drifts by the square of the step ratio and
+noise by its inverse, both by factors of 4 and more between the rungs used; a wrong gradient does not drift at all."""
+
+_SPAN = 25.0
+"""Over how wide a range of steps a slope has to stay flat to be called a fact: noise of one size would fall 25-fold over it,
+truncation rise 600-fold."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One difference quotient: `slope` at `step`, believed to `noise` (already widened by its safety factor).
+
+    >>> Rung(step=1e-3, slope=2.0, noise=1e-12)
+    Rung(step=0.001, slope=2.0, noise=1e-12)
+    """
+
+    step: float
+    slope: float
+    noise: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A slope with its bound. `persists`: the slope is not zero, at every step small enough that noise can resolve it.
+
+    `limit` says what made the bound as wide as it is: "noise" asks for larger steps, "truncation" for smaller ones.
+    """
+
+    value: float
+    error: float
+    step: float
+    persists: bool
+    limit: str
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether zero lies within the bound."""
+        return abs(self.value) <= self.error
+
+
+def read(rungs: Sequence[Rung], order: int = 2) -> Reading:
+    """The best bound that the rungs support.
+
+    rungs: at least one, any order. order: the power of the step in the leading truncation term, 2 for central differences, 1 for
+    one-sided ones. Raises ValueError if there is no rung.
+
+    The slope of x³ at 1 by central differences is 3 + h²: the small steps know that the large one is off.
+
+    >>> reading = read([Rung(h, 3 + h * h, 1e-15 / h) for h in (1e-6, 1e-5, 1e-3, 1e-1)])
+    >>> abs(reading.value - 3) <= reading.error < 1e-8
+    True
+    """
+    if not rungs:
+        raise ValueError("a reading needs at least one rung, got none; widen the ladder")
+    ladder = sorted(rungs, key=lambda rung: rung.step)
+    bounds = [_truncation(ladder, j, order) + rung.noise for j, rung in enumerate(ladder)]
+    best = 0
+    for j in range(1, len(ladder)):
+        agrees = all(abs(ladder[j].slope - ladder[i].slope) <= bounds[i] + bounds[j] for i in range(j))
+        if agrees and bounds[j] < bounds[best]:
+            best = j
+    value, error = ladder[best].slope, bounds[best]
+    limit = "noise" if ladder[best].noise >= 0.5 * error else "truncation"
+    return Reading(value, error, ladder[best].step, abs(value) > error and _persists(ladder, value), limit)
+
+
+def _truncation(ladder: Sequence[Rung], j: int, order: int) -> float:
+    """What rung j may owe to its step: the change to the next larger rung, scaled down; at the top, the change itself."""
+    here = ladder[j]
+    if j + 1 < len(ladder):
+        above = ladder[j + 1]
+        shrink = min(1.0, 2.0 * (here.step / above.step) ** order)  # 2: the expansion may hold to its leading term only
+        estimate = shrink * max(0.0, abs(above.slope - here.slope) - above.noise - here.noise)
+    else:
+        estimate = abs(here.slope - ladder[j - 1].slope) if j else math.inf
+    if j:
+        below = ladder[j - 1]
+        seen = abs(here.slope - below.slope) - here.noise - below.noise
+        estimate = max(estimate, seen)
+    return estimate
+
+
+def _persists(ladder: Sequence[Rung], value: float) -> bool:
+    """Whether the slope is there at every step at which the noise could show that it is not."""
+    telling = [rung for rung in ladder if rung.noise < 0.25 * abs(value)]
+    flat: list[Rung] = []
+    for rung in telling:  # from the smallest step up, until truncation sets in
+        if abs(rung.slope - value) > _FLAT * abs(value):
+            break
+        flat.append(rung)
+    return len(flat) >= 3 and flat[-1].step >= _SPAN * flat[0].step

@@ -1,0 +1,185 @@
+"""The vocabulary of a verdict: Verdict, Kind, Finding, Report, and the two exceptions that carry a report.
+
+Nothing here computes: `gradcheck.check` fills these in, and the terminal, pytest and CI read them. The names are a contract.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+class Verdict(enum.Enum):
+    """What a check says. INCONCLUSIVE is never a pass: the bound was too wide to tell, and the report says why.
+
+    >>> Verdict.PASS.value
+    'pass'
+    """
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Kind(enum.Enum):
+    """What a mistake looks like. A diagnosis is evidence, not proof; the value is the phrase used in messages.
+
+    >>> Kind.TRANSPOSED.value
+    'transposed'
+    """
+
+    SIGN = "wrong sign"
+    FACTOR = "off by a factor"
+    TRANSPOSED = "transposed"
+    PERMUTED = "right values in the wrong places"
+    ZERO = "zero where it should not be (detached or missing)"
+    NOT_SUMMED = "not summed over a broadcast axis"
+    WRONG_AXIS = "summed or normalised over the wrong axis"
+    MISSING_TERM = "a term is missing or left over"
+    DIAGONAL_ONLY = "coupling between entries dropped"
+    IGNORES_COTANGENT = "does not depend on the cotangent"
+    NONLINEAR = "not linear in the cotangent"
+    STALE = "uses what another forward call left behind"
+    ACCUMULATES = "grows from call to call"
+    MUTATES = "changes its arguments"
+    ALIASES = "returned gradients share memory"
+    NONDETERMINISTIC = "differs from call to call"
+    SHAPE = "wrong shape"
+    DTYPE = "wrong dtype"
+    NONFINITE = "not finite where the derivative is"
+    BRANCH = "wrong on one side of a condition"
+    BATCH = "right for a batch of one only"
+    REPEATED_INDEX = "wrong where an index repeats"
+    LOW_PRECISION = "looks like rounding to a lower precision"
+    APPROXIMATION = "close everywhere, exact nowhere"
+    RAISES = "raises"
+    OTHER = "wrong, in no pattern known here"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, with its evidence.
+
+    `input` is the name of the input or parameter, or its position where it has no name, or None for the whole target; `index`
+    is the worst entry of it, `output` the entry of the output whose derivative is quoted, both None where the fault has no
+    place. `claimed` is what backward returned there, `numeric` the finite difference and `bound` the largest |claimed −
+    numeric| that rounding and truncation could explain. `kinds` ranks every diagnosis that fits, best first.
+    """
+
+    kind: Kind
+    message: str
+    input: str | int | None = None
+    index: tuple[int, ...] | None = None
+    output: tuple[int, ...] | None = None
+    claimed: float | complex | None = None
+    numeric: float | complex | None = None
+    bound: float | None = None
+    kinds: tuple[Kind, ...] = ()
+    evidence: tuple[str, ...] = ()
+    sweep: tuple[tuple[float, float, float], ...] = ()  # (step, residual slope, noise bar), small steps first
+
+    @property
+    def severity(self) -> float:
+        """How many bounds the claim is away from the numeric value; infinite for a broken law."""
+        if self.claimed is None or self.numeric is None or not self.bound:
+            return float("inf")
+        return abs(self.claimed - self.numeric) / self.bound
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of `check` or `search`: a verdict, what is wrong (worst first), and how sure that is.
+
+    `resolution` is the smallest relative error that could have been seen, the worst over inputs and parameters: a PASS with
+    resolution 1e-9 says that a block wrong by more than one part in 10⁹ would have failed. `evaluations` and `pullbacks`
+    count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted.
+    """
+
+    verdict: Verdict
+    target: str
+    findings: tuple[Finding, ...] = ()
+    resolution: float = float("nan")
+    evaluations: int = 0
+    pullbacks: int = 0
+    kinks: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    dtype: str = ""
+    seed: int | None = None
+    case: object | None = None
+    examples: int = 1
+    inconclusive: int = 0
+    resolutions: dict[str | int, float] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """True for a PASS only, so that `assert check(...)` is not fooled by an INCONCLUSIVE."""
+        return self.verdict is Verdict.PASS
+
+    def __str__(self) -> str:
+        return "\n".join([self.headline(), *(f"  {line}" for line in self._body())])
+
+    def headline(self) -> str:
+        """One sentence, under 90 characters: pytest's short summary, the JUnit message."""
+        if self.verdict is Verdict.FAIL:
+            sentence = self.findings[0].message
+            return sentence if sentence.startswith(self.target) else f"{self.target}: {sentence}"
+        if self.verdict is Verdict.PASS:
+            return f"{self.target}: backward agrees with the finite differences to {self.resolution:.1e}"
+        return f"{self.target}: inconclusive: {self.reasons[0] if self.reasons else 'nothing could be judged'}"
+
+    def _body(self) -> list[str]:
+        calls = f"{self.evaluations} forward and {self.pullbacks} backward calls"
+        spent = f"{self.examples} examples, {calls}" if self.examples > 1 else calls
+        lines = []
+        for finding in self.findings[:10]:
+            lines.append(_row(finding))
+            lines.extend(f"  {line}" for line in finding.evidence)
+            if finding.sweep:
+                rungs = " | ".join(f"{step:.0e} {slope:.1e}" for step, slope, _ in finding.sweep)
+                lines.append(f"  steps  {rungs}")
+        if len(self.findings) > 10:
+            lines.append(f"… and {len(self.findings) - 10} findings more")
+        if self.verdict is Verdict.INCONCLUSIVE:
+            lines.extend(self.reasons[1:4])
+        kinks = f"kinks: {', '.join(self.kinks[:4])}" if self.kinks else "kinks at the point: none"
+        lines.append(" · ".join(part for part in (kinks, self.dtype, spent) if part))
+        if self.case is not None:
+            lines.append(f"smallest case:  {self.case!r}")
+        return lines
+
+
+def place(name: str | int | None, index: Sequence[int] | None = None) -> str:
+    """Spell an input, or an entry of it, as a person would.
+
+    >>> place("W", (2, 1)), place(0, None), place(None)
+    ('W[2, 1]', 'input 0', 'the target')
+    """
+    if name is None:
+        return "the target"
+    label = name if isinstance(name, str) else f"input {name}"
+    return f"{label}[{', '.join(map(str, index))}]" if index else label
+
+
+def _row(finding: Finding) -> str:
+    where = place(finding.input, finding.index)
+    if finding.claimed is None or finding.numeric is None:
+        return f"{where}: {finding.kind.name}: {finding.message}"
+    error = abs(finding.claimed - finding.numeric)
+    return (
+        f"{where}: {finding.kind.name}: backward {finding.claimed:.17g}, finite difference {finding.numeric:.17g}, "
+        f"|error| {error:.1e}, bound {finding.bound:.1e}"
+    )
+
+
+class GradientMismatch(AssertionError):  # noqa: N818 - a contract name; it reads as what happened
+    """Raised by `assert_gradients` for a FAIL; `.report` is the whole story."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
+class InconclusiveError(Exception):
+    """Raised by `assert_gradients(..., strict=True)` when the verdict is INCONCLUSIVE; `.report` says why."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report

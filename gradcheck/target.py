@@ -1,0 +1,164 @@
+"""Target: the neutral form of a layer, whoever wrote it and in whatever framework.
+
+The idea is ChainRules' and jax.vjp's: a function returns its value and a *pullback*, the linear map that takes a cotangent of
+the value to cotangents of the inputs. Everything in `gradcheck.check` speaks of targets only.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Pullback = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function with its pullback.
+
+    value(*inputs) -> array | tuple of arrays
+    linearize(*inputs) -> pullback, with pullback(cotangent) -> one cotangent an input (None where frozen); the cotangent has the
+        structure of the value. `linearizing_evaluates` says whether linearize runs the forward pass too (it is then counted).
+    inputs: names in order, None where an input has no name; () where the number is not known before the call.
+    frozen: positions that carry no gradient: labels, masks, indices.
+    parameters: arrays appended to the inputs given to `check`, by name.
+    """
+
+    name: str
+    value: Callable[..., Any]
+    linearize: Callable[..., Pullback]
+    inputs: tuple[str | None, ...] = ()
+    frozen: frozenset[int] = frozenset()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    linearizing_evaluates: bool = False
+
+    def __repr__(self) -> str:
+        return f"Target({self.name!r})"
+
+    def label(self, position: int) -> str | int:
+        """The name of an input, or its position where it has none."""
+        name = self.inputs[position] if position < len(self.inputs) else None
+        return position if name is None else name
+
+
+def from_pair(
+    f: Callable[..., Any],
+    vjp: Callable[[tuple[Any, ...], Any], Any],
+    *,
+    name: str | None = None,
+    frozen: Iterable[int | str] = (),
+) -> Target:
+    """A target from a function and its hand-written backward pass.
+
+    f(*inputs) -> array | tuple of arrays; vjp(inputs, cotangent) -> one cotangent an input, None where frozen.
+    `frozen` lists positions or names. Raises TypeError if f or vjp cannot be called, ValueError for an unknown frozen input.
+
+    >>> import numpy as np, gradcheck
+    >>> tanh = gradcheck.from_pair(np.tanh, lambda inputs, g: (g * (1 - np.tanh(inputs[0]) ** 2),), name="tanh")
+    >>> gradcheck.check(tanh, np.array([0.5, -2.0])).verdict
+    <Verdict.PASS: 'pass'>
+    """
+    _callable(f, "f", "a function of the inputs")
+    _callable(vjp, "vjp", "a function vjp(inputs, cotangent)")
+    names = _parameter_names(f)
+
+    def linearize(*inputs: Any) -> Pullback:
+        return lambda cotangent: vjp(inputs, cotangent)
+
+    return Target(name or _name_of(f), f, linearize, names, _positions(frozen, names))
+
+
+def from_pullback(
+    fn: Callable[..., tuple[Any, Pullback]],
+    *,
+    name: str | None = None,
+    frozen: Iterable[int | str] = (),
+) -> Target:
+    """A target from one function that returns its value and its pullback: fn(*inputs) -> (value, pullback).
+
+    >>> import numpy as np, gradcheck
+    >>> double = gradcheck.from_pullback(lambda x: (2 * x, lambda dy: (2 * dy,)), name="double")
+    >>> gradcheck.check(double, np.ones(3)).verdict
+    <Verdict.PASS: 'pass'>
+    """
+    _callable(fn, "fn", "a function that returns (value, pullback)")
+    names = _parameter_names(fn)
+    label = name or _name_of(fn)
+
+    def both(*inputs: Any) -> tuple[Any, Pullback]:
+        pair = fn(*inputs)
+        if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
+            raise TypeError(
+                f"{label} returned {_describe(pair)}, but a function given to from_pullback returns (value, pullback) "
+                f"with a callable pullback; use from_pair for a separate vjp"
+            )
+        return pair
+
+    return Target(
+        label,
+        lambda *inputs: both(*inputs)[0],
+        lambda *inputs: both(*inputs)[1],
+        names,
+        _positions(frozen, names),
+        linearizing_evaluates=True,
+    )
+
+
+def as_target(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = ()) -> Target:
+    """Whatever can be recognised as a target: a Target, a pair (f, vjp), or a function that returns (value, pullback).
+
+    Raises TypeError naming what was given and what is understood.
+
+    >>> as_target((abs, lambda inputs, g: g), name="mine")
+    Target('mine')
+    """
+    if isinstance(obj, Target):
+        return obj
+    if isinstance(obj, Sequence) and len(obj) == 2 and all(map(callable, obj)):
+        return from_pair(obj[0], obj[1], name=name, frozen=frozen)
+    if callable(obj) and not inspect.isclass(obj):
+        return from_pullback(obj, name=name, frozen=frozen)
+    raise TypeError(
+        f"cannot make a target of {_describe(obj)}: give a Target, a pair (f, vjp), or a function that returns "
+        f"(value, pullback)"
+    )
+
+
+def _callable(value: object, role: str, rule: str) -> None:
+    if not callable(value):
+        raise TypeError(f"{role} must be {rule}, got {_describe(value)}")
+
+
+def _describe(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    kind = type(value).__name__
+    return f"{kind} of shape {shape}" if shape is not None else f"{kind} {value!r:.60}"
+
+
+def _name_of(f: Callable[..., Any]) -> str:
+    name = getattr(f, "__qualname__", None) or type(f).__name__
+    return name.replace("<locals>.", "").replace("<lambda>", "lambda").rsplit(".", 1)[-1]
+
+
+def _parameter_names(f: Callable[..., Any]) -> tuple[str | None, ...]:
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # builtins and ufuncs may have no signature
+        return ()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in parameters if p.kind in positional)
+
+
+def _positions(frozen: Iterable[int | str], names: Sequence[str | None]) -> frozenset[int]:
+    if isinstance(frozen, int | str):
+        frozen = (frozen,)
+    positions = set()
+    for item in frozen:
+        if isinstance(item, str):
+            if item not in names:
+                known = ", ".join(str(n) for n in names) or "none has a name"
+                raise ValueError(f"frozen names an input {item!r} that the function does not have ({known}); give its position")
+            positions.add(list(names).index(item))
+        else:
+            positions.add(int(item))
+    return frozenset(positions)
