@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from gradcheck.check import assert_gradients as assert_gradients
-    from gradcheck.check import check as check
-    from gradcheck.check import search as search
+    from gradcheck.judge import assert_gradients as assert_gradients
+    from gradcheck.judge import check as check
+    from gradcheck.judge import search as search
     from gradcheck.report import Finding as Finding
     from gradcheck.report import GradientMismatch as GradientMismatch
     from gradcheck.report import InconclusiveError as InconclusiveError
@@ -39,9 +39,9 @@ _HOME = {
     "Report": "gradcheck.report",
     "GradientMismatch": "gradcheck.report",
     "InconclusiveError": "gradcheck.report",
-    "check": "gradcheck.check",
-    "search": "gradcheck.check",
-    "assert_gradients": "gradcheck.check",
+    "check": "gradcheck.judge",
+    "search": "gradcheck.judge",
+    "assert_gradients": "gradcheck.judge",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605 - the table above is the single source
 

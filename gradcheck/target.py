@@ -1,7 +1,7 @@
 """Target: the neutral form of a layer, whoever wrote it and in whatever framework.
 
 The idea is ChainRules' and jax.vjp's: a function returns its value and a *pullback*, the linear map that takes a cotangent of
-the value to cotangents of the inputs. Everything in `gradcheck.check` speaks of targets only.
+the value to cotangents of the inputs. Everything in `gradcheck.judge` speaks of targets only.
 """
 
 import inspect

@@ -14,28 +14,28 @@ PACKAGE = Path(gradcheck.__file__).parent
 
 # The rooms from top to bottom, and what each may import besides itself. ``gradcheck`` is the lazy public face.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {"suite", "campaign", "render", "systems", "cost", "check", "backprop", "numeric", "target", "report"},
-    "suite": {"systems", "cost", "strategies", "adapters", "check", "backprop", "numeric", "target", "report"},
-    "campaign": {"render", "strategies", "adapters", "check", "target", "report"},
-    "plugin": {"render", "cost", "strategies", "adapters", "check", "target", "report"},
+    "__main__": {"suite", "campaign", "render", "systems", "cost", "judge", "backprop", "numeric", "target", "report"},
+    "suite": {"systems", "cost", "strategies", "adapters", "judge", "backprop", "numeric", "target", "report"},
+    "campaign": {"render", "strategies", "adapters", "judge", "target", "report"},
+    "plugin": {"render", "cost", "strategies", "adapters", "judge", "target", "report"},
     "render": {"report"},
     "systems": {"backprop", "numeric"},
     "cost": {"strategies", "adapters", "backprop", "target", "report"},
-    "check.search": {"strategies", "check", "target", "report"},
+    "judge.search": {"strategies", "judge", "target", "report"},
     "strategies": {"backprop"},
     "adapters": {"target", "report"},
-    "check": {"check.search", "numeric", "target", "report"},
+    "judge": {"judge.search", "numeric", "target", "report"},
     "backprop": {"target", "report"},
     "numeric": set(),
     "target": {"report"},
     "report": set(),
 }
-# check/search.py drives Hypothesis and so sits above strategies; check itself only passes its name on.
-UPWARD_BY_DESIGN = {("check", "check.search")}
+# judge/search.py drives Hypothesis and so sits above strategies; check itself only passes its name on.
+UPWARD_BY_DESIGN = {("judge", "judge.search")}
 
 
 def room_of(module: str) -> str:
-    """``gradcheck.check.probe`` is in room ``check``; ``gradcheck.check.search`` is a room of its own."""
+    """``gradcheck.judge.probe`` is in room ``judge``; ``gradcheck.judge.search`` is a room of its own."""
     parts = module.split(".")[1:]
     return next((room for room in (".".join(parts[:2]), *parts[:1]) if room in MAY_IMPORT), parts[0] if parts else "")
 
@@ -103,9 +103,9 @@ def test_imports_point_downwards_only():
     [
         ("gradcheck.numeric.noise", "from gradcheck.backprop import ops"),
         ("gradcheck.numeric.noise", "def lazily():\n    import gradcheck.target"),
-        ("gradcheck.backprop.graph", "from ..check import probe"),
+        ("gradcheck.backprop.graph", "from ..judge import probe"),
         ("gradcheck.backprop.graph", "from .. import strategies"),
-        ("gradcheck.check.probe", "from gradcheck import strategies"),
+        ("gradcheck.judge.probe", "from gradcheck import strategies"),
         ("gradcheck.strategies.shapes", "import gradcheck.suite.reference as main_job"),
         ("gradcheck.junkdrawer", "x = 1"),
     ],
@@ -118,9 +118,9 @@ def test_a_planted_upward_import_is_seen(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("gradcheck.check.probe", "from gradcheck.numeric import Estimate"),
-        ("gradcheck.check.search", "from gradcheck.strategies import palettes"),
-        ("gradcheck.check.probe", "from .verdict import judge\nfrom ..report import Verdict"),
+        ("gradcheck.judge.probe", "from gradcheck.numeric import Estimate"),
+        ("gradcheck.judge.search", "from gradcheck.strategies import palettes"),
+        ("gradcheck.judge.probe", "from .verdict import judge\nfrom ..report import Verdict"),
         ("gradcheck.report", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gradcheck import check"),
     ],
 )

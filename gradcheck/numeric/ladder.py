@@ -13,9 +13,9 @@ _FLAT = 0.3
 """How much a slope may drift over its rungs and still be called flat. Truncation drifts by the square of the step ratio and
 noise by its inverse, both by factors of 4 and more between the rungs used; a wrong gradient does not drift at all."""
 
-_SPAN = 25.0
-"""Over how wide a range of steps a slope has to stay flat to be called a fact: noise of one size would fall 25-fold over it,
-truncation rise 600-fold."""
+_SPAN = 8.0
+"""Over how wide a range of steps a slope has to stay flat to be called a fact: noise of one size would fall 8-fold over it,
+truncation rise 64-fold."""
 
 
 @dataclass(frozen=True)

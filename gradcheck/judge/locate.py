@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.check.bench import Array
-from gradcheck.check.laws import Hearing, ask
-from gradcheck.check.probe import Prober, Sweep
+from gradcheck.judge.bench import Array
+from gradcheck.judge.laws import Hearing, ask
+from gradcheck.judge.probe import Prober, Sweep
 from gradcheck.numeric.ladder import Reading
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gradcheck.check.bench import Array, Bench, ForwardError, as_real, like
+from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
 from gradcheck.numeric.ladder import Reading, Rung, read
 
 SAFETY = 8.0
@@ -291,6 +291,7 @@ class Prober:
     def _wanted(self, sweep: Sweep, scale: Scale) -> float | None:
         """The next step to try, None when every cotangent is settled."""
         low, high = min(sweep.steps), max(sweep.steps)
+        down = []
         wishes = set()
         for k, reading in enumerate(sweep.readings()):
             size = max(float(sweep.weight[k]), abs(reading.value))
@@ -298,22 +299,24 @@ class Prober:
                 continue
             if reading.is_zero and reading.error <= scale.goal * size:
                 continue
-            if reading.persists or (not reading.is_zero and reading.limit == "truncation"):
-                wishes.add("smaller")
-            elif reading.is_zero and reading.limit == "truncation" and reading.step == low:
-                wishes.add("smaller")
-            elif reading.step == high:
-                wishes.add("larger")
+            if not reading.is_zero:  # is it there at smaller steps too, as far down as noise lets one see?
+                room = 0.25 * abs(reading.value) / max(SAFETY * float(sweep.sigma[k]) / low, 1e-300)
+                if room > 2 and low > 1e-13:
+                    down.append(min(30.0, room))
+                elif not reading.persists:
+                    wishes.add("between" if reading.step < high else "larger")
+            elif reading.limit == "truncation" and reading.step == low and low > 1e-13:
+                down.append(30.0)
             else:
-                wishes.add("between")
-        if "smaller" in wishes and low > 1e-13:
-            return low / 30
+                wishes.add("larger" if reading.step == high else "between")
+        if down:
+            return low / max(down)
         if "larger" in wishes and high < 1e4:
             return 8 * high if high >= scale.large else 15 * high
         if "between" in wishes:
             ladder = sorted(sweep.steps)
             ratio, j = max((b / a, j) for j, (a, b) in enumerate(zip(ladder, ladder[1:], strict=False)))
-            return float(np.sqrt(ladder[j] * ladder[j + 1])) if ratio > 10 else None
+            return float(np.sqrt(ladder[j] * ladder[j + 1])) if ratio > 6 else None
         return None
 
     # -- what the first rungs show ------------------------------------------------------------------------------

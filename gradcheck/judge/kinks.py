@@ -7,9 +7,9 @@ backward that serves every tied maximum in full is seen.
 
 import numpy as np
 
-from gradcheck.check.bench import Array, as_real
-from gradcheck.check.laws import Hearing, ask
-from gradcheck.check.probe import Prober, Sweep
+from gradcheck.judge.bench import Array, as_real
+from gradcheck.judge.laws import Hearing, ask
+from gradcheck.judge.probe import Prober, Sweep
 from gradcheck.report import Finding, Kind, place
 
 _OUTPUTS = 12

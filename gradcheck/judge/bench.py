@@ -57,6 +57,11 @@ def differentiable(array: Array) -> bool:
     return array.dtype.kind in "fc"
 
 
+def identical(a: Array, b: Array) -> bool:
+    """Equal to the last bit; by value where the bytes hold padding (longdouble)."""
+    return a.tobytes() == b.tobytes() or (a.dtype.itemsize > 8 and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
+
+
 class Bench:
     """Counted calls of `target` at `inputs`.
 
@@ -136,17 +141,6 @@ class Bench:
 
     # -- backward -----------------------------------------------------------------------------------------------
 
-    def pull(
-        self, cotangent: Array, moved: dict[int, Array] | None = None, *, fresh: bool = False, raw: bool = False
-    ) -> list[Any]:
-        """One pullback call: a flat real gradient for each of `blocks` (None for None), or the raw tuple.
-
-        fresh: linearise anew first, as a caller at another point would. Raises BackwardError.
-        """
-        outcome = self.pull_structured(self.cotangents(cotangent), moved, fresh=fresh)
-        gradients = self._gradients(outcome)
-        return gradients if raw else [None if g is None else self._flat(g) for g in gradients]
-
     def pull_structured(self, cotangents: list[Array], moved: dict[int, Array] | None = None, *, fresh: bool = False) -> Any:
         """The raw outcome of the pullback for cotangents given as arrays; mutations of them are the caller's to compare."""
         self._reseed()
@@ -181,7 +175,7 @@ class Bench:
             start += size
         return parts
 
-    def _gradients(self, outcome: Any) -> list[Any]:
+    def gradients(self, outcome: Any) -> list[Any]:
         """Align what backward returned with `blocks`; raises BackwardError where it cannot be."""
         count = len(self.primals)
         if not isinstance(outcome, tuple | list):
@@ -210,7 +204,8 @@ class Bench:
             )
         return array
 
-    def _flat(self, gradient: Array) -> Array:
+    def flat(self, gradient: Array) -> Array:
+        """A gradient as a flat real vector of its own, float64 or wider."""
         return np.array(as_real(gradient), dtype=np.result_type(as_real(gradient).dtype, np.float64))
 
     # -- guards -------------------------------------------------------------------------------------------------
@@ -231,7 +226,7 @@ class Bench:
         for i, (argument, primal) in enumerate(zip(arguments, self.primals, strict=True)):
             if i in self.mutated or (moved and i in moved) or argument is primal:
                 continue
-            if argument.tobytes() != primal.tobytes():
+            if not identical(argument, primal):
                 self.mutated.add(i)
 
     def settle(self) -> None:
