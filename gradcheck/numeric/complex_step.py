@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gradcheck.numeric.estimate import Estimate
 from gradcheck.numeric.line import Line
+from gradcheck.numeric.noise import line_noise
 from gradcheck.numeric.richardson import Richardson
 from gradcheck.numeric.stencils import Central
 
@@ -16,7 +17,6 @@ Array = NDArray[Any]
 
 # Truncation is (step/scale)² relative: 2^-70 puts it below the rounding of longdouble, and far above underflow.
 STEP = 2.0**-70
-ROUNDINGS = 16.0  # units of rounding allowed for: what a dozen operations on the imaginary part may cost
 REMEDY = "use Richardson(), which needs real values only, or write f with analytic operations"
 
 
@@ -28,11 +28,11 @@ class NotAnalyticError(ValueError):
 class ComplexStep:
     """Im f(x + ih)/h with a tiny h: exact to rounding, first derivatives only, for complex-analytic f.
 
-    W. Squire and G. Trapp, SIAM Rev. 40 (1998) 110. The error allows for rounding inside f and for what moving x by one
-    unit in the last place changes. Whether f is analytic is not taken on trust: a dropped imaginary part
+    W. Squire and G. Trapp, SIAM Rev. 40 (1998) 110. The derivative so found is itself a function of x, whose noise
+    (``noise``) is the error: cancellation inside f, as in (1 - cos x)/x², is not cured by a complex step. Whether f is analytic is not taken on trust: a dropped imaginary part
     (``ComplexWarning``), a real result, or a value that finite differences with their noise bar contradict raises
-    ``NotAnalyticError``, which names what was seen. It costs three complex calls and that cross-check (5 real calls, 45
-    where the cheap check objects).
+    ``NotAnalyticError``, which names what was seen. It costs about 9 complex calls and that cross-check (5 real calls,
+    some 45 more where the cheap check objects).
 
     >>> from gradcheck.numeric import derivative
     >>> bool(abs(derivative(np.sin, 1.0, scheme=ComplexStep()).value - np.cos(1.0)) < 1e-15)
@@ -47,21 +47,28 @@ the derivative, is gone; use Richardson(), which needs real values only, or writ
         """The first derivative at the line's origin, for each output; ValueError for higher orders."""
         if order != 1:
             raise ValueError(f"order is {order}: the complex step knows first derivatives only; use Richardson()")
-        h = line.scale * STEP
-        value = _imaginary(line, h)
-        # A second step whose mantissa differs (√2) sees other rounding errors; a neighbour of x sees f' itself move.
-        spread = np.abs(_imaginary(line, h * 1.4142) - value) + np.abs(_imaginary(line, h, nudge=True) - value)
-        error = 2 * spread + ROUNDINGS * line.eps * np.abs(value) + np.finfo(line.work).smallest_subnormal
+        # A third of it, since a slope that is 1 everywhere would pass for one computed in float32.
+        slopes = line.of(lambda x: _slope(line, x) / 3)
+        value = _slope(line, line.x[()]).astype(line.work).ravel()
+        error = 3 * line_noise(slopes)
         _cross_check(line, value, error)
         known = np.isfinite(value) & np.isfinite(error)
-        return Estimate(np.where(known, value, np.nan), np.where(known, error, np.inf), line.evaluations)
+        evaluations = line.evaluations + slopes.evaluations + 1
+        return Estimate(np.where(known, value, np.nan), np.where(known, error, np.inf), evaluations)
 
 
-def _imaginary(line: Line, h: float, nudge: bool = False) -> Array:
+def _slope(line: Line, x: Any) -> Array:
+    """Im f(x + ih·u)/h, in the shape of f(x)."""
+    h = x.dtype.type(line.scale * STEP)
+    moved = np.asarray(x).astype(np.result_type(x.dtype, np.complex64))
+    if line.u is None:
+        moved.imag[line.index] = h
+    else:
+        moved.imag[...] = h * line.u
     with warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         try:
-            output = np.asarray(line.at_imaginary(h, nudge))
+            output = np.asarray(line.f(moved if moved.ndim else moved[()]))
         except np.exceptions.ComplexWarning:
             raise NotAnalyticError(
                 f"f cast complex to real (ComplexWarning), which drops the imaginary part that carries the derivative;"
@@ -74,7 +81,7 @@ def _imaginary(line: Line, h: float, nudge: bool = False) -> Array:
             f"f returned {output.dtype} for a complex x: the imaginary part, which carries the derivative, is gone;"
             f" {REMEDY}"
         )
-    return np.asarray(output.imag.astype(line.work).ravel() / line.work.type(h))
+    return np.asarray(output.imag / h)
 
 
 def _cross_check(line: Line, value: Array, error: Array) -> None:

@@ -17,6 +17,7 @@ from gradcheck.numeric.noise import line_noise
 Array = NDArray[Any]
 
 WIDEN = 8.0  # from one radius to the next
+MISFIT = 4.0  # noise bars that a curve may miss its points by before f is held to change on a smaller scale
 # The fit is solved in float64 whatever x is; its condition is about 5 for Chebyshev points and 100 for equispaced ones.
 SOLVED = 16 * float(np.finfo(np.float64).eps)
 
@@ -61,18 +62,30 @@ class Fit:
             )
         bar = line_noise(line)
         climb = Climb(line.origin.size, line.work)
-        # The smallest radius is where a straight line would do: half of the digits are left to it.
-        radius, climbing = self.radius or line.scale * line.eps**0.5, True
+        radius, climbing = self.radius or self._narrowest(line, bar), True
         while climbing and (radius <= line.reach or radius == self.radius):
             climbing = climb.offer(*self._fit(line, order, radius, bar)) and self.radius is None
             radius *= WIDEN
         return Estimate(climb.value, climb.error, line.evaluations)
 
+    def _narrowest(self, line: Line, bar: Array) -> float:
+        """The first radius: √eps of x, where a straight line would do; less where the curve misses by more than noise."""
+        radius = line.scale * line.eps**0.5
+        while radius / WIDEN**2 > max(4 * line.blur, line.scale * line.eps**2):
+            realised, values = self._points(line, radius)
+            _, project = _functional(realised, self.degree, 1)
+            if (np.max(np.abs(values - project @ values), axis=0) <= MISFIT * bar).all():
+                break
+            radius /= WIDEN**2
+        return radius
+
+    def _points(self, line: Line, radius: float) -> tuple[Array, Array]:
+        """Places in units of the radius, and f's change there: a constant adds nothing to a slope but rounding."""
+        points = [line.at(radius * place) for place in _places(self.degree + 1 + self.spare, self.nodes)]
+        return np.array([float(t) for t, _ in points]) / radius, np.stack([y for _, y in points]) - line.origin
+
     def _fit(self, line: Line, order: int, radius: float, bar: Array) -> tuple[Array, Array]:
-        places = _places(self.degree + 1 + self.spare, self.nodes)
-        points = [line.at(radius * place) for place in places]
-        realised = np.array([float(t) for t, _ in points]) / radius
-        values = np.stack([y for _, y in points]) - line.origin  # a constant changes no derivative, only the rounding
+        realised, values = self._points(line, radius)
         weights, project = _functional(realised, self.degree, order)
         coarse, _ = _functional(realised, self.degree - 2, order)
         with np.errstate(all="ignore"):

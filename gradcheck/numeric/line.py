@@ -42,6 +42,7 @@ class Line:
         precisions = [np.finfo(d).eps for d in (x.dtype, output.dtype) if d.kind == "f"]
         self.eps = float(max(precisions))
         self.origin: Array = output.astype(self.work).ravel()
+        self._seen: dict[float, tuple[Any, Array]] = {0.0: (self.work.type(0), self.origin)}
 
     def step(self, t: float) -> float:
         """The step nearest to t that keeps x ± t on the floating-point grid; never 0. Directions are left alone."""
@@ -51,11 +52,13 @@ class Line:
         return float(max(round(abs(t) / spacing), 1) * spacing * (1 if t >= 0 else -1))
 
     def at(self, t: float) -> tuple[Any, Array]:
-        """The realised step (what x + t - x is after rounding) and φ there; NaN where f raises an arithmetic error.
+        """The realised step (what x + t - x is after rounding) and φ there, remembered; NaN where f raises there.
 
         f has succeeded at x by now, so a ValueError or ArithmeticError here (``math.log(-1)``) means that the step left
         f's domain.
         """
+        if t in self._seen:
+            return self._seen[t]
         moved = self._point(t)
         if self.u is None:
             realised = self.work.type(moved[self.index]) - self.work.type(self.x[self.index])
@@ -65,25 +68,18 @@ class Line:
         try:
             output = self._call(moved)
         except (ValueError, ArithmeticError):
-            return realised, np.full(self.origin.shape, np.nan, self.work)
+            output = np.full(self.shape, np.nan)
         if output.shape != self.shape:
             raise ValueError(
                 f"f returned shape {self.shape} at x and {output.shape} at x + {t:.3g}: its output must keep its shape;"
                 " fix the shape or differentiate its parts"
             )
-        return realised, output.astype(self.work).ravel()
+        self._seen[t] = realised, output.astype(self.work).ravel()
+        return self._seen[t]
 
-    def at_imaginary(self, h: float, nudge: bool = False) -> Any:
-        """f(x + ih·u) as f returned it; with ``nudge``, from the neighbouring floating-point number of x."""
-        base = np.asarray(np.nextafter(self.x, self.x.dtype.type(np.inf)) if nudge else self.x)
-        moved = base.astype(np.result_type(self.x.dtype, np.complex64))
-        if self.u is None:
-            moved.imag[self.index] = h
-        else:
-            moved.imag[...] = h * self.u
-        self.evaluations += 1
-        with np.errstate(all="ignore"):
-            return self.f(moved if moved.ndim else moved[()])
+    def of(self, f: BlackBox) -> "Line":
+        """The same line through the same point, for another function."""
+        return Line(f, self.x, index=self.index, u=self.u)
 
     def _point(self, t: float) -> Array:
         moved = self.x.copy()

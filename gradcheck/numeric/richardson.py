@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradcheck.numeric.estimate import Estimate
 from gradcheck.numeric.lepski import Climb
 from gradcheck.numeric.line import Line
-from gradcheck.numeric.noise import MANTISSA, line_noise
+from gradcheck.numeric.noise import FIRST, MANTISSA, line_noise
 from gradcheck.numeric.stencils import stencil_weights
 
 Array = NDArray[Any]
@@ -82,7 +82,8 @@ class _Ladder:
         before = (weights[:1, -least:] * RATIO ** (2 * self.power)) @ np.stack(self.quotients[-least - 1 : -1])
         truncation = np.abs(np.diff(values, axis=0, prepend=before))
         truncation[0] *= ASYMPTOTIC
-        errors = np.where(np.isfinite(values), bars + truncation, np.inf)
+        # Twice the bar: once for the value, once for the truncation, which is itself read through the noise.
+        errors = np.where(np.isfinite(values), 2 * bars + truncation, np.inf)
         best = np.argmin(errors, axis=0)[None]
         return np.take_along_axis(values, best, 0)[0], np.take_along_axis(errors, best, 0)[0]
 
@@ -122,7 +123,9 @@ def _bottom(line: Line, order: int, bar: Array) -> float:
     """The first step: where noise still rules, whatever f's length scale."""
     # h = eps^(2/(n+2)) leaves half of the digits of h^n f to noise; if two steps disagree by more than that, or leave
     # f's domain, f lives on a smaller scale (a kink or a pole nearby, 1e-3 next to 1e8) and the ladder starts below.
-    step = line.scale * MANTISSA * line.eps ** (2 / (order + 2))
+    noisy = 2 / (order + 2) - FIRST
+    rungs = round(np.log(line.eps**noisy) / np.log(RATIO))  # whole rungs from the noise table, to share its points
+    step = float(line.scale * MANTISSA * line.eps**FIRST * RATIO**rungs)
     least = max(4 * line.blur, line.scale * line.eps**2)
     while step / RATIO**3 > least:
         small, small_bar = _quotient(line, line.step(step), order, bar)

@@ -151,23 +151,17 @@ def _differentiate(line: Line, order: int, offsets: tuple[float, ...], step: flo
     # where they are symmetric (p + n points are used, less one for an even n, whose middle point is not wasted).
     rate = len(offsets) - order
     h = step if step is not None else line.scale * line.eps ** (1 / (order + rate))
-    seen: dict[float, tuple[Any, Array]] = {0.0: (line.work.type(0), line.origin)}
-    small, bar = _apply(line, order, offsets, line.step(h), seen)
-    large, _ = _apply(line, order, offsets, 2 * line.step(h), seen)
+    small, bar = _apply(line, order, offsets, line.step(h))
+    large, _ = _apply(line, order, offsets, 2 * line.step(h))
     with np.errstate(all="ignore"):
         error = bar + np.abs(large - small)
     known = np.isfinite(small) & np.isfinite(error)
     return Estimate(np.where(known, small, np.nan), np.where(known, error, np.inf), line.evaluations)
 
 
-def _apply(
-    line: Line, order: int, offsets: tuple[float, ...], h: float, seen: dict[float, tuple[Any, Array]]
-) -> tuple[Array, Array]:
+def _apply(line: Line, order: int, offsets: tuple[float, ...], h: float) -> tuple[Array, Array]:
     """The stencil at step h, on the offsets that rounding realised, and its noise bar."""
-    for offset in offsets:
-        if offset * h not in seen:
-            seen[offset * h] = line.at(offset * h)
-    points = [seen[offset * h] for offset in offsets]
+    points = [line.at(offset * h) for offset in offsets]
     scale = line.work.type(h)
     weights = np.array(_fornberg([t / scale for t, _ in points], order, line.work.type(0)), line.work) / scale**order
     values = np.stack([y for _, y in points])
