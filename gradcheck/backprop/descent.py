@@ -53,7 +53,7 @@ def gradient_descent(
     learning rate that is not positive, FloatingPointError when the cost is no longer finite.
     """
     end = _descend(slope, parameters, data, repeat(data, steps), steps, learning_rate, title)
-    last = _finite(slope(end.parameters, data)[0], steps, learning_rate)
+    last, _ = _evaluate(slope, end.parameters, data, steps, learning_rate)
     return Descent(end.parameters, np.append(end.curve, last))
 
 
@@ -71,10 +71,10 @@ def sgd(
 ) -> Descent:
     """Step with a mini-batch of ``batch`` examples at a time, in an order shuffled anew in each epoch.
 
-    ``steps`` counts mini-batches; the last one of an epoch has what is left over.
-    ``examples`` says where an example lies in the matrices of ``data``: in a "rows" or a "columns" of each; vectors
-    have one entry an example. The curve has the cost of each mini-batch before its step. Raises as
-    `gradient_descent` does, and ValueError for a batch size below 1 or an unknown layout.
+    ``steps`` counts mini-batches; the last one of an epoch has what is left over. ``examples`` says whether
+    an example is one of the "rows" or of the "columns" of each matrix in ``data``; vectors have one entry an example.
+    The curve has the cost of each mini-batch before its step. Raises as `gradient_descent` does, and ValueError for a
+    batch size below 1, an unknown layout, and data that disagree on the number of examples or have none.
     """
     if examples not in ("rows", "columns"):
         raise ValueError(f"unknown layout of examples {examples!r}: the known ones are rows, columns")
@@ -84,7 +84,9 @@ def sgd(
     if len(set(sizes.values())) != 1:
         raise ValueError(f"examples as {examples}: the data disagree on how many there are, {sizes}")
     m = next(iter(sizes.values()))
-    batches = islice(_minibatches(data, m, batch, seed, examples), steps)
+    if m < 1:
+        raise ValueError("there are no examples to descend on: the data are empty")
+    batches = islice(_minibatches(data, m, batch, seed, examples), max(steps, 0))
     return _descend(slope, parameters, data, batches, steps, learning_rate, title)
 
 
@@ -108,24 +110,28 @@ def _descend(
 ) -> Descent:
     if not learning_rate > 0:
         raise ValueError(f"learning_rate={learning_rate!r}: it must be positive")
+    if steps < 0:
+        raise ValueError(f"steps={steps}: the number of steps must be 0 or more")
     for name, array in {**data, **parameters}.items():
         refuse_unusable(name, array)
     here, curve = dict(parameters), []
     with _progress(title, steps) as show:
         for step, current in enumerate(batches):
-            cost, gradient = slope(here, current)
-            curve.append(_finite(cost, step, learning_rate))
+            cost, gradient = _evaluate(slope, here, current, step, learning_rate)
+            curve.append(cost)
             here = {name: w - learning_rate * gradient[name] for name, w in here.items()}
             show(cost)
     return Descent(here, np.array(curve, dtype=float))
 
 
-def _finite(cost: float, step: int, learning_rate: float) -> float:
+def _evaluate(slope: Slope, parameters: Arrays, data: Arrays, step: int, learning_rate: float) -> tuple[float, Arrays]:
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # how a descent diverges: told below
+        cost, gradient = slope(parameters, data)
     if not np.isfinite(cost):
         raise FloatingPointError(
             f"the cost is {cost} at step {step}: the descent diverges, lower the learning rate ({learning_rate:g})"
         )
-    return float(cost)
+    return float(cost), gradient
 
 
 @contextmanager

@@ -89,8 +89,8 @@ def verify(point: Arrays, data: Arrays) -> tuple[Check, ...]:
     )
 
 
-def run(*, steps: int = 600, learning_rate: float = 4.0, examples: int = 32, batch: int = 8, seed: int = 0) -> Outcome:
-    """Learn a strip in ``steps`` mini-batches of ``batch`` examples, and verify before and after on all ``examples``."""
+def run(*, steps: int = 1500, learning_rate: float = 4.0, examples: int = 32, batch: int = 8, seed: int = 0) -> Outcome:
+    """Learn a strip in ``steps`` mini-batches of ``batch``, and verify before and after on all ``examples``."""
     data = strip(examples, seed)
     start = NETWORK.parameters(seed)
     end = sgd(

@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck import numeric
-from gradcheck.backprop import Graph, backward, backward_graph, forward, hessian, jacobian, ops, sensitivity, trace
-from gradcheck.systems import regression
+from gradcheck.backprop import Graph, backward, backward_graph, forward, hessian, sensitivity, trace
+from gradcheck.systems import chain_rule, regression
 from gradcheck.systems.verify import (
     BEYOND,
-    HAND_ENGINE,
     Arrays,
     Check,
     Outcome,
@@ -132,37 +131,45 @@ def graph_of_u() -> Graph:
 def verify_table(point: Arrays) -> list[Check]:
     """Compare ∂u three ways and more: numeric = symbolic = both numerical ways, and the work = the number of edges."""
     graph, inputs = graph_of_u(), {name: float(value) for name, value in point.items()}
-    table = backward(forward(graph, **point))
-    slope = partial(_slope, graph)
+    table, (_, by_hand) = backward(forward(graph, **point)), gradient_of_u(point)
     roundings = 2 * len(EXAMPLE)  # a number passes through each operation at most once, there and back
-    checks = list(three_ways(point, u_of, gradient_of_u, slope, roundings))
     rounding = rounding_of(gradient_of_u, point, roundings)
+    checks = list(three_ways(point, u_of, gradient_of_u, partial(_slope, graph), roundings))
 
-    B = backward_graph(graph)
-    symbolic = forward(B, **point, cotangent=1.0).outputs
-    by_hand = gradient_of_u(point)[1]
+    symbolic = forward(backward_graph(graph), **point, cotangent=1.0).outputs
+    sensitive = sensitivity(graph, point)
     for name, derivative in zip(point, symbolic, strict=True):
-        checks.append(compare(name, "engine = symbolic graph B", table[name], derivative, rounding[name]))
-        fit = numeric.derivative(lambda t, name=name: u_of({**point, name: t}), inputs[name], scheme=numeric.Fit())
-        checks.append(
-            compare(name, "hand = fitted curve", by_hand[name], fit.value, BEYOND * fit.error + rounding[name])
-        )
-        size = sensitivity(graph, point)[name]
-        checks.append(compare(name, "sensitivity = |hand|", np.abs(by_hand[name]), size, rounding[name]))
+        fit = numeric.derivative(partial(_along, point, name), inputs[name], scheme=numeric.Fit())
+        bound = BEYOND * fit.error + rounding[name]
+        checks += [
+            compare(f"∂u/∂{name}", "numeric = symbolic backprop", table[name], derivative, rounding[name]),
+            compare(f"∂u/∂{name}", "hand = fitted curve", by_hand[name], fit.value, bound),
+            compare(f"∂u/∂{name}", "|hand| = sensitivity", np.abs(by_hand[name]), sensitive[name], rounding[name]),
+        ]
+    return [
+        *checks,
+        counted("edges visited by the engine", table.visits, "edges", graph.edges),
+        counted("products of the grad_table by hand", grad_table(EXAMPLE, inputs)[1], "edges", graph.edges),
+    ]
 
-    edges = sum(len(node.parents) for node in EXAMPLE.values())
-    checks.append(counted("visits of B", "engine = edges", table.visits, graph.edges))
-    checks.append(counted("products", "hand = edges", grad_table(EXAMPLE, inputs)[1], edges))
-    checks.append(counted("edges", HAND_ENGINE, edges, graph.edges))
 
-    second = rounding_of(lambda p: (0.0, {"H": hessian_of_u(float(p["x"]), float(p["y"]))}), point, 4 * len(EXAMPLE))
+def verify_second(point: Arrays) -> list[Check]:
+    """Compare ∂²u three ways, and with B differentiated again, symbolically."""
+    graph, at = graph_of_u(), np.array([float(value) for value in point.values()])
+
+    def by_hand(moved: Arrays) -> tuple[float, Arrays]:
+        return 0.0, {"∂²u": hessian_of_u(float(moved["x"]), float(moved["y"]))}
+
+    rounding = rounding_of(by_hand, point, 4 * len(EXAMPLE))["∂²u"]  # through each operation there and back, twice
     H = hessian(graph, point)
     by_engine = np.array([[H[a, b] for b in point] for a in point])
-    BB = backward_graph(B)  # with the gradients of x and y weighted by cotangent0 and cotangent1
+    BB = backward_graph(backward_graph(graph))  # its cotangent0 and cotangent1 weigh ∂u/∂x and ∂u/∂y
     rows = [forward(BB, **point, cotangent=1.0, cotangent0=a, cotangent1=1.0 - a).outputs[:2] for a in (1.0, 0.0)]
-    checks.append(compare("∂²u", "engine = B of B", by_engine, np.array(rows), second["H"]))
-    by_points = numeric.hessian(lambda xy: u_of({"x": xy[0], "y": xy[1]}), np.array(list(inputs.values())))
-    return [*checks, *each_pair("∂²u", hessian_of_u(*inputs.values()), by_engine, by_points, second["H"])]
+    numerically = numeric.hessian(lambda xy: u_of({"x": xy[0], "y": xy[1]}), at)
+    return [
+        *each_pair("∂²u", hessian_of_u(*at), by_engine, numerically, rounding),
+        compare("∂²u", "numeric = B differentiated again", by_engine, np.array(rows), rounding),
+    ]
 
 
 def verify_work(n: int) -> list[Check]:
@@ -170,61 +177,30 @@ def verify_work(n: int) -> list[Check]:
 
     At u0 = 1 every value is 1 and the derivative is 2ⁿ, exactly.
     """
-    graph = trace(lambda u0: _climb(u0, n), u0=())
-    tape = forward(graph, u0=np.array(1.0))
+    tape = forward(trace(lambda u0: _climb(u0, n), u0=()), u0=1.0)
     table = backward(tape)
     (kept, few), (recomputed, many) = grad_table(ladder(n), {"u0": 1.0}), without_table(ladder(n), {"u0": 1.0})
     return [
-        counted("ladder, kept", "products = 2n", few, 2 * n),
-        counted("ladder, recomputed", "products = 2ⁿ⁺¹ − 2", many, 2 ** (n + 1) - 2),
-        counted("ladder, engine", "visits = 2n", table.visits, 2 * n),
-        counted("ladder, engine", "values kept = nodes", tape.kept, n + 1),
-        counted("ladder", "kept = recomputed = 2ⁿ", abs(kept["u0"] - 2**n) + abs(recomputed - 2**n), 0),
-        counted("ladder", "engine = 2ⁿ", float(table["u0"]), 2**n),
+        counted(f"ladder of {n}: products, kept", few, "2n", 2 * n),
+        counted(f"ladder of {n}: products, recomputed", many, "2ⁿ⁺¹ − 2", 2 ** (n + 1) - 2),
+        counted(f"ladder of {n}: edges visited by the engine", table.visits, "2n", 2 * n),
+        counted(f"ladder of {n}: values the engine keeps", tape.kept, "n + 1", n + 1),
+        counted(f"ladder of {n}: derivative, kept", kept["u0"], "2ⁿ", 2**n),
+        counted(f"ladder of {n}: derivative, recomputed", recomputed, "2ⁿ", 2**n),
+        counted(f"ladder of {n}: derivative, engine", float(table["u0"]), "2ⁿ", 2**n),
     ]
 
 
-def verify_jacobians(seed: int) -> list[Check]:
-    """Compare the chain rule for vectors, a product of Jacobians, and for tensors, a contraction, three ways."""
-    rng = np.random.default_rng(seed)
-    W, V, A = rng.standard_normal((4, 3)), rng.standard_normal((2, 4)), rng.standard_normal((2, 2, 3))
-    x, X = rng.standard_normal(3), rng.standard_normal((2, 3))
-
-    def vector(x: Any) -> Any:
-        """z = exp(V y), y = tanh(W x): ∂z/∂x = ∂z/∂y · ∂y/∂x = diag(z) V · diag(1 − y²) W."""
-        return ops.exp(ops.matmul(V, ops.tanh(ops.matmul(W, x))))
-
-    def vector_by_hand(x: NDArray[Any]) -> NDArray[Any]:
-        y = np.tanh(W @ x)
-        return (np.exp(V @ y)[:, None] * V) @ ((1 - y**2)[:, None] * W)
-
-    def tensor(X: Any) -> Any:
-        """T[i, j, k] = sin(Σ_l X[i, l] A[j, k, l]): ∂T[i, j, k]/∂X[a, b] = cos(…) · [i = a] · A[j, k, b]."""
-        return ops.sin(ops.einsum("il,jkl->ijk", X, A))
-
-    def tensor_by_hand(X: NDArray[Any]) -> NDArray[Any]:
-        cosine = np.cos(np.einsum("il,jkl->ijk", X, A))
-        return np.einsum("ijk,ia,jkb->ijkab", cosine, np.eye(len(X)), A)
-
-    checks: list[Check] = []
-    for quantity, function, by_hand, at in (
-        ("∂z/∂x, vectors", vector, vector_by_hand, x),
-        ("∂T/∂X, tensors", tensor, tensor_by_hand, X),
-    ):
-        by_engine = jacobian(trace(function, x=at.shape), {"x": at})["x"]
-        # sums of 3 and 4 terms and two functions, there and back
-        rounding = rounding_of(lambda p, by_hand=by_hand: (0.0, {"J": by_hand(p["x"])}), {"x": at}, 20)["J"]
-        checks += each_pair(quantity, by_hand(at), by_engine, numeric.jacobian(function, at), rounding)
-    return checks
-
-
 def run(*, steps: int = 200, learning_rate: float = 0.2, rungs: int = 10, seed: int = 0) -> Outcome:
-    """Verify the example graph at a random point, count the work on a ladder, and fit both regressions by SGD."""
+    """Verify the example graph at a random point, count the work on a ladder, and fit both regressions by SGD.
+
+    ``rungs`` is the length of the ladder; the work without the table doubles with each.
+    """
     rng = np.random.default_rng(seed)
     point = {name: np.array(value) for name, value in zip(("x", "y"), rng.uniform(0.5, 1.5, 2), strict=True)}
     fits = [regression.run(kind, steps=steps, learning_rate=learning_rate, seed=seed) for kind in regression.KINDS]
-    checks = [*verify_table(point), *verify_work(rungs), *verify_jacobians(seed)]
-    curves = {kind: curve for fit in fits for kind, curve in fit.curves.items()}
+    checks = [*verify_table(point), *verify_second(point), *chain_rule.verify(seed), *verify_work(rungs)]
+    curves = {name: curve for fit in fits for name, curve in fit.curves.items()}
     return Outcome(TITLE, curves, (*checks, *(check for fit in fits for check in fit.checks)))
 
 
@@ -232,6 +208,10 @@ def _slope(graph: Graph, point: Arrays) -> tuple[float, Arrays]:
     tape = forward(graph, **point)
     table = backward(tape)
     return float(tape.output), {name: table[name] for name in point}
+
+
+def _along(point: Arrays, name: str, value: Any) -> float:
+    return u_of({**point, name: value})
 
 
 def _climb(u: Any, n: int) -> Any:

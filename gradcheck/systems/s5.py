@@ -105,7 +105,7 @@ def backward_layer(dA: Array, W: Array, cache: Cache, g: str) -> tuple[Array, Ar
 def backward(A: Array, Y: Array, W: list[Array], caches: list[Cache], g: tuple[str, ...]) -> list[tuple[Array, Array]]:
     """(dW[l], db[l]) of layers 1 … L."""
     dA = -Y / A + (1 - Y) / (1 - A)
-    gradients = []
+    gradients: list[tuple[Array, Array]] = []
     for Wl, cache, gl in zip(reversed(W), reversed(caches), reversed(g), strict=True):
         dA, dW, db = backward_layer(dA, Wl, cache, gl)
         gradients.insert(0, (dW, db))

@@ -13,7 +13,7 @@ def show(console: Console, name: str, outcome: Outcome) -> None:
     """Print one system: the largest difference of each pair, the bound it is held to, and OK or WRONG."""
     console.print(Text(f"{name} · {outcome.title}", style="bold"))
     for curve, costs in outcome.curves.items():
-        console.print(Text(f"   {curve}: {costs[0]:.3e} → {costs[-1]:.3e} after {len(costs) - 1} steps"))
+        console.print(Text(f"   {curve}: {costs[0]:.3e} → {costs[-1]:.3e} in {len(costs)} evaluations"))
     three: dict[str, dict[str, Check]] = {c.quantity: {} for c in outcome.checks if c.pair == HAND_NUMERIC}
     others = []
     for check in outcome.checks:
@@ -42,7 +42,11 @@ def _table(*headings: str) -> Table:
 
 def _cell(check: Check) -> Text:
     sign = "≤" if check.ok else ">"
-    return Text(f"{check.difference:.1e} {sign} {check.bound:.1e}", style="" if check.ok else "bold red")
+    return Text(f"{_short(check.difference)} {sign} {_short(check.bound)}", style="" if check.ok else "bold red")
+
+
+def _short(number: float) -> str:
+    return f"{number:.1e}" if number else "0"
 
 
 def _verdict(ok: bool) -> Text:

@@ -14,9 +14,9 @@ SlopeAt = Callable[[Arrays], tuple[float, Arrays]]
 
 HAND_ENGINE, HAND_NUMERIC, ENGINE_NUMERIC = "hand = engine", "hand = finite difference", "engine = finite difference"
 
-# An error estimate claims to hold at 99 points of 100; a claim here must hold at all of some 500 entries. Of 4,788 entries
-# of S1, S2, S3 and S5 over 12 seeds 0.7% were beyond their estimate, the worst by 2.5. Ten times the estimate is still
-# about 1e-12, where a wrong formula is off by more than 1e-4.
+# An error estimate claims to hold at 99 points of 100; a claim here must hold at all of some 500 entries. Of 4,788
+# entries of S1, S2, S3 and S5 over 12 seeds 0.7% were beyond their estimate, the worst by 2.5. Ten times the estimate
+# is still about 1e-12, where a wrong formula is off by more than 1e-4.
 BEYOND = 10
 
 
@@ -57,7 +57,7 @@ def three_ways(
     ``hand`` and ``engine`` give the cost and its gradient; ``of`` is added to the names of the arrays in the claims.
 
     ``roundings`` bounds how many floating-point operations lie between an input and an entry of the gradient; see
-    `rounding_of` for the bound made of it. A finite difference is allowed its own error estimate, `BEYOND` times, on top.
+    `rounding_of` for the bound made of it. A finite difference is allowed `BEYOND` times its error estimate on top.
     """
     (hand_cost, hand_gradient), (engine_cost, engine_gradient) = hand(point), engine(point)
     by_rounding = rounding_of(hand, point, roundings)
@@ -106,9 +106,9 @@ def compare(quantity: str, pair: str, one: NDArray[Any], other: NDArray[Any], bo
     return Check(quantity, pair, float(difference[worst]), float(bounds[worst]))
 
 
-def counted(quantity: str, pair: str, count: float, expected: float) -> Check:
-    """Check that two counts are the same, exactly."""
-    return Check(quantity, pair, float(abs(count - expected)), 0.0)
+def counted(quantity: str, count: float, rule: str, expected: float) -> Check:
+    """Check that a count is what a rule says, exactly."""
+    return Check(quantity, f"{count:g} = {rule}", float(abs(count - expected)), 0.0)
 
 
 def rounding_of(slope: SlopeAt, point: Arrays, roundings: int) -> dict[str, float]:
