@@ -58,14 +58,14 @@ class Hearing:
         """Blocks where two answers that should be equal differ by more than rounding.
 
         √eps relative to the block is far above rounding and far below any mistake of this kind; what is below 1000 eps of the
-        largest gradient, or of 100 times what an ulp's move changes, is rounding of a gradient that is really zero.
-        `relative` widens √eps for answers reached in another order of operations.
+        largest gradient is rounding of a gradient that is really zero. `relative` widens √eps for answers reached in another
+        order of operations, which may also differ by 100 times what an ulp's move of the inputs changes.
         """
         everything = max((float(np.max(np.abs(g), initial=0.0)) for g in self.gradients), default=0.0)
         for b, (a, e) in enumerate(zip(found, expected, strict=True)):
             eps = self.eps(b)
             ratio = max(1.0, float(np.max(np.abs(e), initial=0.0)) / max(float(np.max(np.abs(self.gradients[b]), initial=0.0)), 1e-300))
-            wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble else 0.0
+            wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble and relative else 0.0
             size = float(np.max(np.abs(e), initial=0.0))
             allowed = max(np.sqrt(eps), relative) * size + ratio * (100 * wobble + 1000 * eps * everything)
             if not np.array_equal(a, e, equal_nan=True) and not bool(np.all(np.abs(a - e) <= allowed)):
@@ -222,6 +222,9 @@ def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
         what = "adds the same term whatever the cotangent"
         return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
     what = f"for {factor:g} times the cotangent is not {factor:g} times the gradient"
+    error = float(np.max(np.abs(scaled - factor * h.gradients[b])))
+    if error < 1e-2 * float(np.max(np.abs(scaled))):  # not another form, only other digits
+        return h.finding(Kind.LOW_PRECISION, b, scaled, factor * h.gradients[b], what + ", by so little that it looks like rounding")
     return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
 
 

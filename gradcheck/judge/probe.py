@@ -82,13 +82,11 @@ class Sweep:
         return replace(reading, error=error, persists=reading.persists and abs(reading.value) > error)
 
     def rungs(self, k: int) -> list[Rung]:
-        """The rungs of cotangent k. One at which nothing changed may be a quantum off: the smallest change that was seen."""
+        """The rungs of cotangent k. Where nothing changes at some steps f may be quantised: the smallest change seen is a quantum."""
         base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
-        quantum = min((float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead), default=0.0)
-        return [
-            Rung(t, float(slope[k]), (max(base, quantum) if dead else base) / t + floor)
-            for t, slope, dead in zip(self.steps, self.slopes, self.dead, strict=True)
-        ]
+        if any(self.dead) and not all(self.dead):
+            base = max(base, min(float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead))
+        return [Rung(t, float(slope[k]), base / t + floor) for t, slope in zip(self.steps, self.slopes, strict=True)]
 
 
 class Prober:
@@ -183,12 +181,13 @@ class Prober:
             first /= 30
         else:
             return sweep
-        if self.face > scale.eps:  # the steps were those of a finer precision than f really has
-            return self.sweep(position, direction, cotangents, claims, claim_noise, rungs=rungs)
         self._add(sweep, max(scale.large, 30 * first) if first == scale.small else 15 * first, cotangents, claims)
-        while len(sweep.steps) < rungs and (step := self._wanted(sweep, scale)):
+        while self.face <= scale.eps and len(sweep.steps) < rungs and (step := self._wanted(sweep, scale)):
             if not self._add(sweep, step, cotangents, claims):
                 break
+        if self.face > scale.eps:  # the steps were those of a finer precision than f really has
+            self.forget(position)
+            return self.sweep(position, direction, cotangents, claims, claim_noise, rungs=rungs)
         return sweep
 
     # -- rungs --------------------------------------------------------------------------------------------------
@@ -254,6 +253,7 @@ class Prober:
         second = self.at(sweep.position, sweep.direction, side * 2 * t if sweep.edge else -t)
         if first is None or second is None:
             return False
+        self._find_face(first[1], sweep)
         self._record(sweep, t, first, second, cotangents, claims)
         return True
 

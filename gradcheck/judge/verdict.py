@@ -203,6 +203,11 @@ class _Case:
             self.findings.extend(law(hearing))
 
     def _hear_last_law(self, hearing: Hearing) -> None:
+        moved = {i: like(as_real(p) * as_real(p).dtype.type(1.0009765625), p) for i, p in enumerate(self.bench.primals) if i in self.bench.blocks}
+        try:
+            self.bench.value(moved)
+        except ForwardError:
+            pass  # outside its domain there; the probes have been elsewhere too
         try:
             self.findings.extend(LAWS["other_calls_leave_no_trace"](hearing))
             for finding in LAWS["arguments_are_left_alone"](hearing):
@@ -271,6 +276,8 @@ class _Case:
             if not sweep.steps:
                 outcome.reason = f"forward is not defined around {place(outcome.label)}; move it into the domain"
                 return outcome
+            if sweep.kinked is None and any(reading.persists for reading in sweep.readings()):
+                sweep = kinks.probe(b, direction, cotangents, claims)  # before blaming, look for a kink this way too
             if sweep.kinked is not None and sweep.kinked.any():
                 self._probe_kinked(prober, kinks, hearing, b, sweep, cotangents, outcome)
                 return outcome

@@ -50,11 +50,10 @@ class Reading:
         return abs(self.value) <= self.error
 
 
-def read(rungs: Sequence[Rung], order: int = 2) -> Reading:
+def read(rungs: Sequence[Rung]) -> Reading:
     """The best bound that the rungs support.
 
-    rungs: at least one, any order. order: the power of the step in the leading truncation term, 2 for central differences, 1 for
-    one-sided ones. Raises ValueError if there is no rung.
+    rungs: at least one, in any order. Raises ValueError if there is none.
 
     The slope of x³ at 1 by central differences is 3 + h²: the small steps know that the large one is off.
 
@@ -65,7 +64,7 @@ def read(rungs: Sequence[Rung], order: int = 2) -> Reading:
     if not rungs:
         raise ValueError("a reading needs at least one rung, got none; widen the ladder")
     ladder = sorted(rungs, key=lambda rung: rung.step)
-    bounds = [_truncation(ladder, j, order) + rung.noise for j, rung in enumerate(ladder)]
+    bounds = [_truncation(ladder, j) + rung.noise for j, rung in enumerate(ladder)]
     best = 0
     for j in range(1, len(ladder)):
         agrees = all(abs(ladder[j].slope - ladder[i].slope) <= bounds[i] + bounds[j] for i in range(j))
@@ -76,12 +75,12 @@ def read(rungs: Sequence[Rung], order: int = 2) -> Reading:
     return Reading(value, error, ladder[best].step, abs(value) > error and _persists(ladder, value), limit)
 
 
-def _truncation(ladder: Sequence[Rung], j: int, order: int) -> float:
+def _truncation(ladder: Sequence[Rung], j: int) -> float:
     """What rung j may owe to its step: the change to the next larger rung, scaled down; at the top, the change itself."""
     here = ladder[j]
     if j + 1 < len(ladder):
         above = ladder[j + 1]
-        shrink = min(1.0, 2.0 * (here.step / above.step) ** order)  # 2: the expansion may hold to its leading term only
+        shrink = min(1.0, 1 / (above.step / here.step - 1))  # as if ∝ step: a jump in the second derivative is enough for that
         estimate = shrink * max(0.0, abs(above.slope - here.slope) - above.noise - here.noise)
     else:
         estimate = abs(here.slope - ladder[j - 1].slope) if j else math.inf
