@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from gradcheck.backprop import Graph, ops, trace
 from gradcheck.strategies import wiring
 from gradcheck.strategies.palette import REAL, Bounds, Mode, Palette
-from gradcheck.strategies.shapes import shapes_by_letter
 
 IDENTITY = "identity"
 _INPUTS, _SLOTS, _PARENTS = 3, 6, 3
+_HEADER = _INPUTS + 5  # axes of the inputs, three sizes, whether square, how the arrays are filled
 # The axes of an input, by letter: scalars, rows, columns, matrices that fit each other, and a batch of matrices.
 _MENU: tuple[tuple[str | int, ...], ...] = ((), ("k",), ("n", "k"), ("k", "m"), ("n", 1), ("n", "m"), (2, "n", "k"))
 
@@ -132,36 +132,50 @@ def architectures(
     known = wiring.names()
     if unknown := [name for name in names or () if name not in known]:
         raise ValueError(f"names: {', '.join(unknown)} not in the op table; known are {', '.join(sorted(known))}")
-    menu = (IDENTITY, *(known if names is None else names))
-    axes = [draw(st.sampled_from(_MENU)) for _ in range(_INPUTS)]
-    sizes = draw(shapes_by_letter(entries=16, **{f"x{i}": axes[i] for i in range(_INPUTS)}))
-    drawn = [
-        Slot(
-            draw(st.sampled_from(menu)),
-            tuple(draw(st.integers(0, _INPUTS + place - 1)) for _ in range(_PARENTS)),
-            draw(st.integers(0, 7)),
-        )
-        for place in range(slots)
-    ]
-    chosen = _elided(drawn)
-    read = sorted({parent for slot in chosen for parent in slot.parents if parent < _INPUTS}) or [0]
-    place = {old: new for new, old in enumerate([*read, *range(_INPUTS, _INPUTS + len(chosen))])}
-    wired = tuple(Slot(slot.op, tuple(place[p] for p in slot.parents), slot.variant) for slot in chosen)
-    kinked = any(wiring.has_kinks(slot.op) for slot in wired)
-    mode: Mode = draw(st.sampled_from(_MODES))
+    # One string of bytes is the whole plan: of 250 examples 246 are different. Drawn number by number it was 140, for
+    # Hypothesis repeats draws that look alike in search of duplicates, and here all of them would look alike.
+    width = 2 + _PARENTS
+    end = _HEADER + slots * width
+    drawn_bytes = draw(st.binary(min_size=end, max_size=end + 8 * _INPUTS))
     seed = draw(st.integers(0, 2**16 - 1))
-    inputs = []
-    for new, old in enumerate(read):
-        data, bounds = draw(st.binary(max_size=8)), _bounds(new, wired)
-        generic = kinked or mode == "jitter"
-        inputs.append(
-            Palette(data, sizes[f"x{old}"], "jitter" if generic else mode, seed + new if generic else 0, dtype, bounds)
+    plan, data = drawn_bytes[:end], drawn_bytes[end:]
+    rows = [plan[start : start + width] for start in range(_HEADER, end, width)]
+    drawn = [_slot(place, row, (IDENTITY, *(known if names is None else names))) for place, row in enumerate(rows)]
+    wired, read = _elided(drawn)
+    shapes = _input_shapes(plan)
+    mode = _MODES[plan[_INPUTS + 4] % len(_MODES)]
+    generic = mode == "jitter" or any(wiring.has_kinks(slot.op) for slot in wired)
+    inputs = tuple(
+        Palette(
+            data[new :: len(read)],
+            shapes[old],
+            "jitter" if generic else mode,
+            seed + new if generic else 0,
+            dtype,
+            _bounds(new, wired),
         )
-    return Architecture(tuple(inputs), wired)
+        for new, old in enumerate(read)
+    )
+    return Architecture(inputs, wired)
 
 
-def _elided(drawn: Sequence[Slot]) -> list[Slot]:
-    """The slots that exist, ids renumbered; whoever read an identity reads its parent."""
+def _input_shapes(plan: bytes) -> list[tuple[int, ...]]:
+    """Shapes of the inputs from the head of the plan: axes, the sizes 1 … 4 of the letters, whether these are equal."""
+    codes = plan[_INPUTS : _INPUTS + 3]
+    square = plan[_INPUTS + 3] % 4 == 3
+    size = {letter: 1 + (codes[0] if square else code) % 4 for letter, code in zip("nkm", codes, strict=True)}
+    return [tuple(size[a] if isinstance(a, str) else a for a in _MENU[c % len(_MENU)]) for c in plan[:_INPUTS]]
+
+
+def _slot(place: int, row: bytes, menu: Sequence[str]) -> Slot:
+    """A row of the plan, read as a slot: op, variant, parents. Bytes from some 192 up are identities, one in four."""
+    rounds = max(192 // len(menu), 1) * len(menu)
+    op = menu[row[0] % len(menu)] if row[0] < rounds else IDENTITY
+    return Slot(op, tuple(byte % (_INPUTS + place) for byte in row[2:]), row[1] % 8)
+
+
+def _elided(drawn: Sequence[Slot]) -> tuple[tuple[Slot, ...], list[int]]:
+    """The slots that exist, ids renumbered, and the inputs that they read; who read an identity reads its parent."""
     ids = list(range(_INPUTS))
     chosen: list[Slot] = []
     for slot in drawn:
@@ -171,7 +185,9 @@ def _elided(drawn: Sequence[Slot]) -> list[Slot]:
         ids.append(_INPUTS + len(chosen))
         takes = min(wiring.arity(slot.op, slot.variant), _PARENTS)
         chosen.append(Slot(slot.op, tuple(ids[parent] for parent in slot.parents[:takes]), slot.variant))
-    return chosen
+    read = sorted({parent for slot in chosen for parent in slot.parents if parent < _INPUTS}) or [0]
+    place = {old: new for new, old in enumerate([*read, *range(_INPUTS, _INPUTS + len(chosen))])}
+    return tuple(Slot(slot.op, tuple(place[p] for p in slot.parents), slot.variant) for slot in chosen), read
 
 
 def _bounds(own: int, slots: Sequence[Slot]) -> Bounds:

@@ -1,0 +1,1 @@
+"""The packaged properties: what ``gradcheck run`` runs, through pytest, wherever gradcheck is installed."""

@@ -1,0 +1,94 @@
+"""The main job of ``gradcheck run``: pytest on the packaged properties, with a progress bar and a summary."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from gradcheck.backprop import ops
+from gradcheck.strategies import wiring
+from gradcheck.suite.job import Job
+from gradcheck.systems import SYSTEMS
+
+SUITE = Path(__file__).with_name("test_reference.py")
+IMPORTS = "from gradcheck.backprop import Dense\nfrom gradcheck.strategies import Architecture, Batch, Palette, Slot"
+
+
+def main(examples: int = 250, seed: int | None = None) -> int:
+    """Hold the reference backprop to finite differences over random architectures; return pytest's exit code.
+
+    ``examples`` are drawn, one in five of them a dense network with a batch. The same ``seed`` draws the same ones;
+    without one, a new seed is drawn, and printed. In a terminal a progress bar shows on stderr while it runs; the
+    summary goes to stdout.
+
+    Raises ValueError for fewer than one example.
+    """
+    if examples < 1:
+        raise ValueError(f"examples={examples}: a run needs at least one architecture")
+    drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    started = time.monotonic()
+    watcher = Console(file=sys.stderr)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    silent = not watcher.is_terminal
+    with Progress(*columns, console=watcher, disable=silent, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("architectures and systems", total=examples + len(SYSTEMS))
+        job = Job(examples, drawn, watch=lambda: bar.advance(task))
+        code = int(pytest.main(_arguments(), plugins=[job]))
+    _summarise(Console(highlight=False), job, code, time.monotonic() - started)
+    return code
+
+
+def _arguments() -> list[str]:
+    """Pytest alone with the suite: none of the caller's ini file, plugins, cache or terminal."""
+    return [
+        str(SUITE),
+        f"--rootdir={SUITE.parent}",
+        f"--config-file={os.devnull}",
+        "--disable-plugin-autoload",
+        "--capture=sys",  # not fd: the progress bar goes on writing to the real stderr
+        "-pno:cacheprovider",
+        "-pno:terminal",
+    ]
+
+
+def _summarise(console: Console, job: Job, code: int, seconds: float) -> None:
+    drawable = {name for name in wiring.names() if name in ops.TABLE}
+    missed = sorted(drawable - set(job.ops))
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_row("architectures", f"{job.cases}")
+    table.add_row("ops covered", f"{len(drawable) - len(missed)} of {len(drawable)}" + _never(missed))
+    share = job.inconclusive / job.compared if job.compared else 0.0
+    table.add_row("entries compared", f"{job.entries}, in {job.compared} comparisons, {share:.1%} inconclusive")
+    table.add_row("worst error", f"{job.worst:.2f} of its bound")
+    table.add_row("visits = edges", f"{job.visits} = {job.edges}")
+    table.add_row("systems", ", ".join(f"{name} {'ok' if o.ok else 'WRONG'}" for name, o in job.systems.items()))
+    table.add_row("time", f"{seconds:.1f} s")
+    table.add_row("seed", f"{job.seed}")
+    console.print(table)
+    if code == 0:
+        console.print("Every gradient agrees with its finite difference.", style="green")
+        return
+    if job.failing is not None:
+        case, message = job.failing
+        console.print(Text(f"\nWRONG  {message}", style="bold red"))
+        console.print(Text("smallest failing architecture:"))
+        # soft_wrap, so that what is printed can be pasted
+        console.print(Text(f"{IMPORTS}\n{case!r}"), soft_wrap=True)
+        console.print(Text(f"reproduce: gradcheck run --examples {job.examples} --seed {job.seed}"))
+    for name, outcome in job.systems.items():
+        for check in outcome.checks:
+            if not check.ok:
+                console.print(Text(f"WRONG  {name} {check.quantity}: {check.pair}", style="bold red"))
+    if job.failing is None and all(outcome.ok for outcome in job.systems.values()):
+        console.print(Text("\n".join(job.errors) or f"pytest stopped with exit code {code}"))
+
+
+def _never(missed: list[str]) -> str:
+    return f" (not drawn: {', '.join(missed)})" if missed else ""
