@@ -167,7 +167,10 @@ def _sorted_names(rows: Mapping[str, tuple[str | None, tuple[Any, ...], dict[str
             if waiting[child] == 0:
                 ready.append(child)
     if len(ready) < len(rows):
-        raise GraphError(f"the table has a cycle: {' -> '.join(_cycle(rows, waiting))}; a graph must have none")
+        names = _cycle(rows, waiting)
+        if len(names) > 10:
+            names[4:-4] = [f"... {len(names) - 8} more ..."]
+        raise GraphError(f"the table has a cycle: {' -> '.join(names)}; a graph must have none")
     return ready
 
 

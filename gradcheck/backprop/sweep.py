@@ -20,13 +20,17 @@ from gradcheck.backprop.op import TABLE, Array, Value
 def evaluate(graph: Graph, inputs: Mapping[str, Value], constant: Any) -> list[Value]:
     """The value of every node, parallel to ``graph.nodes``; ``constant`` turns the value of a constant into a Value."""
     values: list[Value] = []
-    for node in graph.nodes:
-        if node.op == INPUT:
-            values.append(inputs[node.label])
-        elif node.op == CONSTANT:
-            values.append(constant(node.static["value"]))
-        else:
-            values.append(apply(node.op, tuple([values[p.index] for p in node.parents]), node.static))
+    try:
+        for node in graph.nodes:
+            if node.op == INPUT:
+                values.append(inputs[node.label])
+            elif node.op == CONSTANT:
+                values.append(constant(node.static["value"]))
+            else:
+                values.append(apply(node.op, tuple([values[p.index] for p in node.parents]), node.static))
+    except Exception as error:
+        error.add_note(f"while computing {graph.nodes[len(values)]!r}")
+        raise
     return values
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from gradcheck.backprop.op import ANY, MASK, NON_ZERO, POSITIVE, Array, Domain, Example, Value
-from gradcheck.backprop.ops.rows import Function, comparison, elementwise
+from gradcheck.backprop.ops.rows import Function, comparison, distance, elementwise
 
 # fmt: off
 __all__ = [
@@ -33,12 +33,12 @@ def like(ufunc: Callable[..., Any]) -> Callable[[Array], Array]:
 
 
 # --- comparisons: boolean, no gradient ---------------------------------------------------------------------------
-equal = comparison("equal", np.equal)
-not_equal = comparison("not_equal", np.not_equal)
-less = comparison("less", np.less)
-less_equal = comparison("less_equal", np.less_equal)
-greater = comparison("greater", np.greater)
-greater_equal = comparison("greater_equal", np.greater_equal)
+equal = comparison("equal", np.equal, "==")
+not_equal = comparison("not_equal", np.not_equal, "!=")
+less = comparison("less", np.less, "<")
+less_equal = comparison("less_equal", np.less_equal, "<=")
+greater = comparison("greater", np.greater, ">")
+greater_equal = comparison("greater_equal", np.greater_equal, ">=")
 sign: Function = elementwise(
     "sign", np.sign, lambda g, y, x: (None,), frozen=(0,), doc="The sign of x; no gradient flows."
 )
@@ -168,16 +168,12 @@ def _share(mine: Value, other: Value, wins: Callable[..., Any]) -> Value:
     return add(wins(mine, other), mul(0.5, mul(equal(mine, other), ones_like(mine))))
 
 
-def _distance(a: Array, b: Array) -> Array:
-    return np.abs(np.subtract(a, b))
-
-
 maximum: Function = elementwise(
     "maximum",
     np.maximum,
     lambda g, y, a, b: (mul(g, _share(a, b, greater)), mul(g, _share(b, a, greater))),
     arity=2,
-    kinks=_distance,
+    kinks=distance,
     doc="The larger of a and b; a tie gives half of the gradient to each.",
 )
 minimum: Function = elementwise(
@@ -185,7 +181,7 @@ minimum: Function = elementwise(
     np.minimum,
     lambda g, y, a, b: (mul(g, _share(a, b, less)), mul(g, _share(b, a, less))),
     arity=2,
-    kinks=_distance,
+    kinks=distance,
     doc="The smaller of a and b; a tie gives half of the gradient to each.",
 )
 clip: Function = elementwise(
@@ -198,7 +194,7 @@ clip: Function = elementwise(
     ),
     arity=3,
     domain=(ANY, Domain("the lower bound", -1.0, -0.5), Domain("the upper bound", 0.5, 1.0)),
-    kinks=lambda x, low, high: np.minimum(_distance(x, low), _distance(x, high)),
+    kinks=lambda x, low, high: np.minimum(distance(x, low), distance(x, high)),
     examples=(Example(((2, 3), (), ())), Example(((2, 3), (3,), (2, 1)))),
     doc="x held within [low, high]; at a bound the gradient goes to x.",
 )

@@ -39,18 +39,21 @@ def op(
     TABLE[name] = Op(name, value, vjp, shape, arity, domains, frozen, kinks, examples, family)
 
     names = list(signature(vjp).parameters.values())[2:]  # after g and y: the parents, then the static arguments
-    static_names = [p.name for p in names[arity:] if p.kind is not Parameter.VAR_KEYWORD]
+    by_name = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+    static_names = [p.name for p in names[arity or 0 :] if p.kind in by_name]
+
+    def sort_out(parents: tuple[Value, ...], static: dict[str, Any]) -> tuple[tuple[Value, ...], dict[str, Any]]:
+        """Static arguments given by position go to their names; wrong ones are refused with the signature."""
+        count = len(parents) if arity is None else arity
+        extra = parents[count:]
+        if len(parents) < count or len(extra) > len(static_names) or not static.keys() <= set(static_names):
+            named = f" and {', '.join(static)}" if static else ""
+            raise TypeError(f"ops.{name}{Signature(names)} got {len(parents)} argument(s) by position{named}")
+        return parents[:count], {**dict(zip(static_names, extra, strict=False)), **static}
 
     def call(*parents: Value, **static: Any) -> Any:
-        if arity is not None:
-            extra = parents[arity:]
-            if len(parents) < arity or len(extra) > len(static_names) or not static.keys() <= set(static_names):
-                raise TypeError(
-                    f"ops.{name}{call.__signature__} got {len(parents)} argument(s) by position"  # type: ignore[attr-defined]
-                    + (f" and {', '.join(static)}" if static else "")
-                )
-            static.update(zip(static_names, extra, strict=False))
-            parents = parents[:arity]
+        if len(parents) != arity or static:  # the plain call is by far the most frequent, and has nothing to sort out
+            parents, static = sort_out(parents, static)
         return apply(name, parents, static or NOTHING)
 
     call.__name__ = call.__qualname__ = name
@@ -124,10 +127,15 @@ def elementwise(
     return op(name, value, unbroadcast, arity=arity, shape=shape, **row)
 
 
-def comparison(name: str, ufunc: np.ufunc) -> Callable[..., Any]:
+def distance(a: Any, b: Any) -> Any:
+    """How far the arguments are from a tie, where ops of two ordered arguments have their kink or jump."""
+    return np.abs(np.subtract(a, b))
+
+
+def comparison(name: str, ufunc: np.ufunc, sign: str) -> Function:
     """Add a comparison: boolean, so no gradient flows through it."""
     return elementwise(
-        name, ufunc, lambda g, y, a, b: (None, None), arity=2, frozen=(0, 1), doc=f"True where a is {name} to b."
+        name, ufunc, lambda g, y, a, b: (None, None), arity=2, frozen=(0, 1), kinks=distance, doc=f"a {sign} b."
     )
 
 
