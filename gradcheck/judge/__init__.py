@@ -1,5 +1,18 @@
 """The judge: `check` one point, `search` for the smallest failing case, `assert_gradients` in a test."""
 
+from typing import TYPE_CHECKING
+
 from gradcheck.judge.verdict import assert_gradients, check
 
-__all__ = ["assert_gradients", "check"]
+if TYPE_CHECKING:
+    from gradcheck.judge.search import search as search
+
+__all__ = ["assert_gradients", "check", "search"]
+
+
+def __getattr__(name: str) -> object:
+    if name != "search":
+        raise AttributeError(f"module 'gradcheck.judge' has no attribute {name!r}")
+    from gradcheck.judge.search import search  # brings Hypothesis, which judging one point does not need
+
+    return search

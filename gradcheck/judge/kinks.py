@@ -24,6 +24,7 @@ class Kinks:
         self.hearing = hearing
         self.rng = rng
         self.found: list[str | int] = []
+        self.start: float | None = None  # where noise hides a kink at the usual steps, the step that shows it
         self._names: list[str] = []
         self._rows: dict[int, list[Array]] = {}
 
@@ -87,7 +88,7 @@ class Kinks:
         """A sweep of block b, its kinks found afresh: which outputs are kinked depends on the direction."""
         position = self.hearing.bench.blocks[b]
         self.prober.forget(position)
-        return self.prober.sweep(position, direction, cotangents, claims, None, rungs=8)
+        return self.prober.sweep(position, direction, cotangents, claims, None, rungs=8, start=self.start)
 
     def narrow(self, b: int, direction: Array, output: int) -> tuple[Array, Sweep] | None:
         """Halve the support of a violating direction until one entry violates by itself.

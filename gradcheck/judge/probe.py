@@ -81,6 +81,21 @@ class Sweep:
         error = self.slack * reading.error
         return replace(reading, error=error, persists=reading.persists and abs(reading.value) > error)
 
+    def bend(self, k: int) -> float | None:
+        """The step from which on the slopes right and left differ by the same amount: a kink that noise hides further down.
+
+        Smooth functions close that gap in proportion to the step. None where there is no gap beyond the noise.
+        """
+        gaps = sorted(
+            (t, abs(float(right[k] - left[k])), 2 * rung.noise)
+            for t, (right, left), rung in zip(self.steps, self.sides, self.rungs(k), strict=True)
+        )
+        seen = [(t, gap) for t, gap, noise in gaps if gap > 4 * noise]
+        for (t, gap), (above, wider) in zip(seen, seen[1:], strict=False):
+            if gap > 4 * wider * t / above:
+                return t
+        return None
+
     def rungs(self, k: int) -> list[Rung]:
         """The rungs of cotangent k. Where nothing changes at some steps f may be quantised: the smallest change seen is a quantum."""
         base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
@@ -158,9 +173,11 @@ class Prober:
         claim_noise: Array | None = None,
         *,
         rungs: int = MAX_RUNGS,
+        start: float | None = None,
     ) -> Sweep:
         """Climb the ladder until every cotangent is settled: agreeing to the goal, or persistently wrong, or out of rungs.
 
+        start: the first step, where noise hides what the usual ones would show.
         direction: flat, in the units of the block; cotangents (K, M); claims: K flat gradients of this block.
         Raises BudgetError. The sweep has no steps if f is defined on neither side of the point.
         """
@@ -174,20 +191,20 @@ class Prober:
             eps=scale.eps,
             slack=self.slack,
         )
-        first = scale.small
+        first = start or scale.small
         for _ in range(8):  # near the edge of a domain the first steps may leave it
             if self._start(sweep, first, cotangents, claims):
                 break
             first /= 30
         else:
             return sweep
-        self._add(sweep, max(scale.large, 30 * first) if first == scale.small else 15 * first, cotangents, claims)
+        self._add(sweep, max(scale.large, 30 * first) if first >= scale.small else 15 * first, cotangents, claims)
         while self.face <= scale.eps and len(sweep.steps) < rungs and (step := self._wanted(sweep, scale)):
             if not self._add(sweep, step, cotangents, claims):
                 break
         if self.face > scale.eps:  # the steps were those of a finer precision than f really has
             self.forget(position)
-            return self.sweep(position, direction, cotangents, claims, claim_noise, rungs=rungs)
+            return self.sweep(position, direction, cotangents, claims, claim_noise, rungs=rungs, start=start)
         return sweep
 
     # -- rungs --------------------------------------------------------------------------------------------------

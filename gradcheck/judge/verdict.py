@@ -276,7 +276,9 @@ class _Case:
             if not sweep.steps:
                 outcome.reason = f"forward is not defined around {place(outcome.label)}; move it into the domain"
                 return outcome
-            if sweep.kinked is None and any(reading.persists for reading in sweep.readings()):
+            guilty = [k for k, reading in enumerate(sweep.readings()) if reading.persists]
+            kinks.start = next((t for k in guilty if (t := sweep.bend(k))), None)
+            if guilty and (sweep.kinked is None or kinks.start):
                 sweep = kinks.probe(b, direction, cotangents, claims)  # before blaming, look for a kink this way too
             if sweep.kinked is not None and sweep.kinked.any():
                 self._probe_kinked(prober, kinks, hearing, b, sweep, cotangents, outcome)
