@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="hold the reference backprop to finite differences over random architectures")
     run.add_argument("targets", nargs="*", metavar="MODULE:ATTR", help="layers to check instead of the reference")
     run.add_argument("--examples", type=_count, metavar="N", help="random architectures to draw")
-    run.add_argument("--seed", type=int, metavar="S", help="draw the same ones again")
+    run.add_argument("--seed", type=_seed, metavar="S", help="draw the same ones again")
 
     systems = commands.add_parser(
         "systems",
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     systems.add_argument("--hidden", type=int, metavar="H", help="number of hidden layers")
     systems.add_argument("--units", type=_integers, metavar="U[,U…]", help="units of each, or of all")
     systems.add_argument("--activation", type=_names, metavar="G[,G…]", help="activation of each, or of all")
-    systems.add_argument("--seed", type=int, metavar="S", help="seed of the data and the initial parameters")
+    systems.add_argument("--seed", type=_seed, metavar="S", help="seed of the data and the initial parameters")
 
     settings = vars(parser.parse_args(arguments))
     command = settings.pop("command")
@@ -102,11 +102,15 @@ def _refuse_foreign(parser: Parser, chosen: list[str], settings: dict[str, objec
             parser.error(f"{', '.join(lack)} has no {flag}; try: gradcheck systems {' '.join(have)} {flag} …")
 
 
-def _count(text: str) -> int:
+def _count(text: str, least: int = 1) -> int:
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is below {least}")
     return number
+
+
+def _seed(text: str) -> int:
+    return _count(text, least=0)
 
 
 def _integers(text: str) -> tuple[int, ...]:
@@ -117,7 +121,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-_integers.__name__, _count.__name__ = "list of integers", "whole number"  # argparse: "invalid … value"
+_integers.__name__, _count.__name__, _seed.__name__ = (
+    "list of integers",
+    "whole number",
+    "whole number",
+)  # argparse: "invalid … value"
 
 if __name__ == "__main__":
     sys.exit(main())

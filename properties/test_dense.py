@@ -51,7 +51,7 @@ def close(one, other, scale=1.0):
 cases = {"m": st.integers(1, 5), "seed": st.integers(0, 2**16)}
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(net=networks(activations=SMOOTH), **cases)
 def test_the_slope_of_a_network_is_the_finite_difference_of_its_cost(net, m, seed):
     """Along a random direction of each parameter the gradient is the derivative of `Dense.cost` on arrays."""
@@ -66,7 +66,7 @@ def test_the_slope_of_a_network_is_the_finite_difference_of_its_cost(net, m, see
         assert abs(np.sum(gradient[name] * u) - numeric.value) <= bound, name
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(net=networks(examples="rows"), **cases)
 def test_rows_and_columns_are_the_same_network_transposed(net, m, seed):
     """A network by columns has the cost and the transposed gradients of that by rows."""
@@ -78,7 +78,7 @@ def test_rows_and_columns_are_the_same_network_transposed(net, m, seed):
     assert all(close(gradient[name], transposed[name].T) for name in gradient)
 
 
-@settings(max_examples=40)
+@settings(deadline=None, max_examples=40)
 @given(net=networks(reduction="weighted"), **cases)
 def test_the_slope_of_a_batch_is_the_weighted_mean_over_its_examples(net, m, seed):
     """Cost and gradient of a batch are the weighted means of those of its examples, but for the penalty's own mean."""
@@ -95,7 +95,7 @@ def test_the_slope_of_a_batch_is_the_weighted_mean_over_its_examples(net, m, see
         assert close(gradient[name], np.average([g[name] for _, g in single], axis=0, weights=w), scale=10.0)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(net=networks(penalty=0.0), λ=st.sampled_from((0.25, 1.0, 3.0)), **cases)
 def test_the_penalty_adds_lambda_over_m_times_the_weights_and_leaves_the_biases(net, λ, m, seed):
     """∂/∂W of λ/(2m) Σ W² is (λ/m) W, with the total weight for m where examples are weighted; biases are spared."""
@@ -117,6 +117,7 @@ def test_the_three_conventions_of_the_squared_error_are_a_loss_and_a_reduction_e
     assert close(cost(LOSSES["mean_squared"](p, y, 1), "mean"), squares / 6)
 
 
+@settings(deadline=None)
 @given(z=st.lists(st.integers(-8, 8), min_size=4, max_size=4), axis=st.sampled_from((0, 1)))
 def test_cross_entropy_from_logits_is_that_from_probabilities(z, axis):
     """The losses from logits are those from probabilities after sigmoid and softmax."""
@@ -137,6 +138,7 @@ def test_cross_entropy_from_logits_survives_logits_of_a_thousand():
     assert LOSSES["cross_entropy_logits"](logits, np.array([[0.0, 1.0]]), 1).tolist() == [2000.0]
 
 
+@settings(deadline=None)
 @given(net=networks())
 def test_the_repr_of_a_network_is_the_python_that_makes_it(net):
     """``eval(repr(net))`` is the same network, and so is its pickle."""
@@ -144,7 +146,7 @@ def test_the_repr_of_a_network_is_the_python_that_makes_it(net):
     assert pickle.loads(pickle.dumps(net)) == net
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(net=networks(), **cases)
 def test_float32_stays_float32(net, m, seed):
     """Cost and gradients of float32 parameters and data are float32."""

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradcheck.backprop import Dense, gradient_descent, sgd
@@ -21,6 +21,7 @@ def bowl(parameters, data):
     return float(np.sum(s * w**2) / 2), {"w": s * w}
 
 
+@settings(deadline=None)
 @given(
     s=st.lists(st.integers(1, 8), min_size=2, max_size=4),
     share=st.sampled_from((0.1, 0.5, 1.0, 1.9)),
@@ -43,6 +44,7 @@ def test_descent_is_w_minus_the_rate_times_the_gradient():
     assert end.curve.tolist() == [16.0, 4.0]
 
 
+@settings(deadline=None)
 @given(
     m=st.integers(1, 9),
     batch=st.integers(1, 10),

@@ -162,3 +162,18 @@ def test_mlpclassifier_has_our_gradient_and_that_of_finite_differences(
     for name in parameters:
         assert np.all(np.abs(theirs[name] - ours[name]) <= rounding[name]), name
     assert_is_the_derivative(lambda at: float(net.cost(**data, **at)), theirs, parameters, rounding, seed=0)
+
+
+def test_a_gradient_wrong_by_a_thousandth_is_noticed_on_digits(digits):
+    """The comparison above can fail: S1's first Θ scaled by 1.001 is not the derivative."""
+    X, Y, _ = digits
+    data, point = {"X": X[:, :60], "Y": Y[:, :60]}, s1.initial((64, 8, 10), seed=0)
+
+    def cost(Θ):
+        return s1.cost(list(Θ.values()), data["X"], data["Y"], 0.0)
+
+    right = s1.slope(point, data, 0.0)[1]
+    rounding = dict.fromkeys(point, 1e-12)  # far above what 60 examples and 64 units can lose, far below 0.1%
+    assert_is_the_derivative(cost, right, point, rounding, seed=0)
+    with pytest.raises(AssertionError, match=r"Θ\(1\)"):
+        assert_is_the_derivative(cost, right | {"Θ(1)": 1.001 * right["Θ(1)"]}, point, rounding, seed=0)
