@@ -5,6 +5,7 @@
 
 import argparse
 import inspect
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -13,6 +14,17 @@ import gradcheck
 
 OK, WRONG, USAGE = 0, 1, 4
 NAMES = ("S1", "S2", "S3", "S4", "S5")  # here too, so that --help need not import numpy
+SYSTEMS_HELP = """the systems:
+  S1  the regularised sigmoid classifier       --hidden --units
+  S2  the bias-free delta rule                 --hidden --units
+  S3  the two-layer mini-batch example
+  S4  the computational graph, its grad_table, and two regressions
+  S5  the L-layer network                      --hidden --units --activation
+all take --steps, --learning-rate and --seed
+
+each cell of a table is the largest difference of a pair and the bound it is held to:
+rounding for hand = engine, the finite difference's own error estimate for the others
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "systems",
         help="train the five worked systems and compare hand formula, graph engine and finite differences",
         description="Train the worked systems and compare hand formula = graph engine = finite differences.",
+        epilog=SYSTEMS_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     systems.add_argument("names", nargs="*", metavar="SYSTEM", help=f"{', '.join(NAMES)}; all of them by default")
     systems.add_argument("--steps", type=_count, metavar="N", help="descent steps")
@@ -48,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     systems.add_argument("--activation", type=_names, metavar="G[,G…]", help="activation of each, or of all")
     systems.add_argument("--seed", type=_seed, metavar="S", help="seed of the data and the initial parameters")
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters gets question marks, not a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     settings = vars(parser.parse_args(arguments))
     command = settings.pop("command")
     given = {name: value for name, value in settings.items() if value is not None}
@@ -99,7 +116,7 @@ def _refuse_foreign(parser: Parser, chosen: list[str], settings: dict[str, objec
         have = [name for name, run in SYSTEMS.items() if option in inspect.signature(run).parameters]
         if lack := [name for name in chosen if name not in have]:
             flag = "--" + option.replace("_", "-")
-            parser.error(f"{', '.join(lack)} has no {flag}; try: gradcheck systems {' '.join(have)} {flag} …")
+            parser.error(f"{flag} does not fit {', '.join(lack)}; try: gradcheck systems {' '.join(have)} {flag} …")
 
 
 def _count(text: str, least: int = 1) -> int:

@@ -11,10 +11,11 @@ from gradcheck.__main__ import NAMES, main
 from gradcheck.systems import SYSTEMS, s3
 
 
-def command(*arguments):
+def command(*arguments, encoding="utf-8"):
     """Run ``python -m gradcheck`` with these arguments, piped."""
     run = [sys.executable, "-m", "gradcheck", *arguments]
-    return subprocess.run(run, capture_output=True, encoding="utf-8", env={**os.environ, "PYTHONIOENCODING": "utf-8"})
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    return subprocess.run(run, capture_output=True, encoding=encoding, env=environment)
 
 
 def refused(capsys, *arguments):
@@ -71,8 +72,8 @@ def test_hyperparameters_reach_the_system(capsys):
     ("arguments", "message"),
     [
         (["systems", "S6", "s1", "X"], "unknown system S6, X: the systems are S1, S2, S3, S4, S5"),
-        (["systems", "S3", "--hidden", "2"], "S3 has no --hidden; try: gradcheck systems S1 S2 S5 --hidden …"),
-        (["systems", "--activation", "relu"], "S1, S2, S3, S4 has no --activation; try: gradcheck systems S5"),
+        (["systems", "S3", "--hidden", "2"], "--hidden does not fit S3; try: gradcheck systems S1 S2 S5 --hidden …"),
+        (["systems", "--activation", "relu"], "--activation does not fit S1, S2, S3, S4; try: gradcheck systems S5"),
         (["systems", "S5", "--activation", "swish"], "S5: unknown activation 'swish': the known ones are identity"),
         (["systems", "S5", "--activation", "relu,tanh", "--hidden", "3"], "(relu, tanh) for 3 hidden layers"),
         (["systems", "S1", "--units", "4,x"], "argument --units: invalid list of integers value: '4,x'"),
@@ -116,6 +117,13 @@ def test_piped_systems_writes_a_report_and_no_progress():
     assert "\x1b" not in run.stdout
     assert run.stdout.startswith("S3 · ")
     assert command("systems", "S9").returncode == 4
+
+
+def test_an_ascii_terminal_gets_question_marks_and_no_traceback():
+    """Where stdout cannot say Θ the report is still written."""
+    run = command("systems", "S1", "--steps", "2", encoding="ascii")
+    assert (run.returncode, run.stderr) == (0, "")
+    assert re.search(r"^ \?\(1\) ", run.stdout, re.MULTILINE)
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")

@@ -142,8 +142,8 @@ def _progress(title: str, steps: int) -> Iterator[Callable[[float], None]]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("cost {task.fields[cost]:.3e}"),
+        TextColumn("cost {task.fields[cost]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=steps, cost=float("nan"))
-        yield lambda cost: progress.update(task, advance=1, cost=cost)
+        task = progress.add_task(title, total=steps, cost="…")
+        yield lambda cost: progress.update(task, advance=1, cost=f"{cost:.3e}")
