@@ -38,7 +38,9 @@ def op(
     family = vjp.__module__.rpartition(".")[2]
     TABLE[name] = Op(name, value, vjp, shape, arity, domains, frozen, kinks, examples, family)
 
-    names = list(signature(vjp).parameters.values())[2:]  # after g and y: the parents, then the static arguments
+    # after g and y come the parents, by position only, then the static arguments
+    names = [p.replace(annotation=Parameter.empty) for p in list(signature(vjp).parameters.values())[2:]]
+    names[: arity or 0] = [p.replace(kind=Parameter.POSITIONAL_ONLY) for p in names[: arity or 0]]
     by_name = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
     static_names = [p.name for p in names[arity or 0 :] if p.kind in by_name]
 
@@ -57,6 +59,7 @@ def op(
         return apply(name, parents, static or NOTHING)
 
     call.__name__ = call.__qualname__ = name
+    call.__module__ = vjp.__module__
     call.__signature__ = Signature(names)  # type: ignore[attr-defined]
     call.__doc__ = doc or (f"Elementwise {name}." if isinstance(value, np.ufunc) else value.__doc__)
     return call
