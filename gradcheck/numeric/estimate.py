@@ -16,8 +16,8 @@ class Estimate:
     """A numeric derivative with its error bound and its price.
 
     ``value`` and ``error`` have one shape, in float64 (longdouble where x was): the true derivative is claimed to lie
-    within ``value ± error``. ``evaluations`` counts the calls of f. An entry that cannot be had, because f is NaN there,
-    has the value NaN and the error infinity.
+    within ``value ± error``. ``evaluations`` counts the calls of f. An entry that cannot be had, because f is NaN
+    there, has the value NaN and the error infinity.
 
     >>> e = Estimate(np.float64(2.0), np.float64(1e-9), 5)
     >>> bool(e.covers(2.0 + 5e-10)), bool(e.covers(2.1))

@@ -31,7 +31,7 @@ def derivative(f: BlackBox, x: Any, *, order: int = 1, scheme: Scheme = DEFAULT)
 
 
 def directional(f: BlackBox, x: Any, u: Any, *, order: int = 1, scheme: Scheme = DEFAULT) -> Estimate:
-    """The derivative of t ↦ f(x + t·u) at 0, ``order`` times; u has x's shape, the result that of f(x). u is not normed.
+    """The derivative of that order of t ↦ f(x + t·u) at 0; u, not normed, has x's shape, the result that of f(x).
 
     TypeError for dtypes that are not real floating point; ValueError for an x or u that is empty or not finite, for a u
     of another shape or zero everywhere.
@@ -77,9 +77,9 @@ def jacobian(f: BlackBox, x: Any, *, scheme: Scheme = DEFAULT) -> Estimate:
 def hessian(f: BlackBox, x: Any, *, scheme: Scheme = DEFAULT) -> Estimate:
     """∂²f/∂x∂x of a scalar f; value and error have x's shape twice over, and are symmetric.
 
-    From second derivatives along lines: the mixed ones by polarisation, 2 u·H·v = (u+v)·H·(u+v) - u·H·u - v·H·v, so an
-    entry far below its diagonal ones has an error to match. n(n+1)/2 lines for n entries. TypeError and ValueError as in
-    ``gradient``; the scheme must know second derivatives.
+    From second derivatives along lines: the mixed ones by polarisation, 2 u·H·v = (u+v)·H·(u+v) - u·H·u - v·H·v, so
+    an entry far below its diagonal ones has an error to match. n(n+1)/2 lines for n entries. TypeError and ValueError
+    as in ``gradient``; the scheme must know second derivatives.
 
     >>> e = hessian(lambda x: x[0] ** 2 * x[1], np.array([1.0, 3.0]))
     >>> bool(e.covers(np.array([[6.0, 2.0], [2.0, 0.0]])).all()), bool(e.error.max() < 1e-5)

@@ -26,11 +26,11 @@ SOLVED = 16 * float(np.finfo(np.float64).eps)
 class Fit:
     """Least-squares polynomial of ``degree`` through points around x, differentiated at x.
 
-    ``nodes`` "chebyshev" crowds the points towards the ends, where polynomials err most; "equispaced" takes neighbours at
-    equal distances. There are ``spare`` points more than coefficients. The error is the noise bar, or what the points
-    miss the curve by if that is more, carried through the fit, plus what two degrees less would change. ``radius`` is half the width of the fit in units
-    of x; None tries radii from small to large, believing larger ones only while they agree (Lepski's rule), some 100
-    calls of f: as honest as ``Richardson`` and dearer.
+    ``nodes`` "chebyshev" crowds the points towards the ends, where polynomials err most; "equispaced" takes neighbours
+    at equal distances. There are ``spare`` points more than coefficients. The error is the noise bar, or what the
+    points miss the curve by if that is more, carried through the fit, plus what two degrees less would change.
+    ``radius`` is half the width of the fit in units of x; None tries radii from small to large, believing larger ones
+    only while they agree (Lepski's rule), some 120 calls of f: as honest as ``Richardson`` and dearer.
 
     >>> from gradcheck.numeric import derivative
     >>> e = derivative(np.exp, 1.0, scheme=Fit())
@@ -48,7 +48,7 @@ class Fit:
         if self.degree < 3:
             raise ValueError(f"degree is {self.degree}: the error compares with two degrees less; pass 3 or more")
         if self.spare < 1:
-            raise ValueError(f"spare is {self.spare}: without points to spare a fit cannot see its misses; pass 1 or more")
+            raise ValueError(f"spare is {self.spare}: without spare points a fit cannot see its misses; pass 1 or more")
         if self.nodes not in ("chebyshev", "equispaced"):
             raise ValueError(f"nodes is {self.nodes!r}: points are laid 'chebyshev' or 'equispaced'; pass one of them")
         validate.positive(self.radius, "radius", "try radii from small to large")
@@ -69,8 +69,8 @@ class Fit:
         return Estimate(climb.value, climb.error, line.evaluations)
 
     def _narrowest(self, line: Line, bar: Array) -> float:
-        """The first radius: √eps of x, where a straight line would do; less where the curve misses by more than noise."""
-        radius = line.scale * line.eps**0.5
+        """The first radius: √eps of x, where a line would do; less where the curve misses by more than noise."""
+        radius: float = line.scale * line.eps**0.5
         while radius / WIDEN**2 > max(4 * line.blur, line.scale * line.eps**2):
             realised, values = self._points(line, radius)
             _, project = _functional(realised, self.degree, 1)

@@ -17,8 +17,8 @@ class Line:
     ``(outputs,)`` in ``work``: float64, or longdouble where x is.
 
     Attributes: ``origin`` f(x); ``shape`` of f's output; ``eps`` the coarser of the two machine epsilons of x and f(x);
-    ``scale`` the size of x along the line, 1 at zero; ``reach`` the largest step worth trying; ``blur`` the rounding of x
-    itself (all three in units of t); ``evaluations`` the calls so far.
+    ``scale`` the size of x along the line, 1 at zero; ``reach`` the largest step worth trying; ``blur`` the rounding of
+    x itself (all three in units of t); ``evaluations`` the calls so far.
     """
 
     def __init__(self, f: BlackBox, x: Array, *, index: tuple[int, ...] = (), u: Array | None = None) -> None:

@@ -1,6 +1,5 @@
 """How much f trembles: the size of its rounding errors, read from a table of differences."""
 
-from math import factorial
 from typing import Any
 
 import numpy as np
@@ -11,27 +10,29 @@ from gradcheck.numeric.line import BlackBox, Line
 
 Array = NDArray[Any]
 
-# The table holds f at nine points, as few as Moré and Wild found workable, in units of its spacing. Theirs are equal; where
-# f moves by whole stairs a spacing, equal ones see no rounding at all (met with (1e8 + sin x) - 1e8), so four are not.
+# The table holds f at nine points, as few as Moré and Wild found workable, in units of its spacing. Theirs are equal;
+# where f moves by whole stairs a spacing, equal ones see no rounding at all (met with (1e8 + sin x) - 1e8), so four are
+# not equal.
 PLACES = np.array([-4.0, -2.83, -1.71, -1.0, 0.0, 1.0, 2.37, 3.15, 4.0])
 DEGREES = (3, 5)  # of the trends taken out: what noise leaves of both is alike
 SAFETY = 6.0  # a bar, not a deviation: Student's t for 99% is 5.8 with three degrees of freedom, 4.0 with five
 ALIKE = 4.0  # a trend of higher degree makes the two residuals differ by more; Moré and Wild's factor
-MANTISSA = 1.3714  # a power of two would step from one exact value of a coarser arithmetic to the next, and see no rounding
+MANTISSA = 1.3714  # a power of two would step between exact values of a coarser arithmetic and see no rounding
 FIRST = 0.4  # first spacing, as a power of eps: 5e-7 of x in float64, several float32 neighbours wide
 TREND = 16.0  # a trend this far above rounding still hides the noise
-IMPLAUSIBLE = 2.0**-4  # of |f|: a bar beyond half of half precision is more likely a function too fast for the spacing
+IMPLAUSIBLE = 2.0**-2  # of |f|: a bar beyond this is more likely a function too fast for the spacing than noise
 NARROW = 64.0  # from one spacing to the next where f is too fast for it
 WIDEN = 4.0  # from one step to the next where f stood still; the ladder's own ratio, so that its points are shared
 STAIR = 2.0**-16  # float32 rounds at 2^-24 of |f|; a first change up to 2^8 of that is taken for a stair of its
-STAIR_BITS = 12  # … and so is one with no more significant bits than this: rounding to a grid leaves few, slopes leave all
+STAIR_BITS = 12  # … and so is one with no more significant bits than this: grids leave few, slopes leave all
 
 
 def noise(f: BlackBox, x: Any, u: Any = None) -> Any:
     """A bar on the absolute error of evaluating f at x: one number for each output of f, in f's shape.
 
     High differences of values at tiny spacings are free of any smooth trend, so they show the noise (J. J. Moré and
-    S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292). The points lie
+    S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33 (2011) 1292); unequal spacings here, so that
+    "differences" are what polynomials of degree 3 and 5 leave over. The points lie
     along ``u``; by default along x itself, along ones where x is zero. Where f does not move at all, as float32
     arithmetic inside a float64 function does not at small steps, the spacing is widened until it does. The bar is
     never below one unit of rounding of f(x), nor of x times the slope. TypeError and ValueError as in ``directional``.
@@ -62,8 +63,8 @@ def line_noise(line: Line) -> Array:
     changes = np.abs(np.diff(table, axis=0))
     still = np.sum(changes != 0, axis=0) < len(PLACES) // 2
     while still.any() and spacing * PLACES[-1] * WIDEN < line.reach:
-        # A change after stillness is a stair of some coarser arithmetic, or f is really flat here and has a kink further
-        # on (a dead relu). Only the first is noise.
+        # A change after stillness is a stair of some coarser arithmetic, or f is really flat here and has a kink
+        # further on (a dead relu). Only the first is noise.
         stair = np.min(np.where(changes > 0, changes, np.inf), axis=0)
         found = still & np.isfinite(stair)
         stairs = found & _is_stair(stair, np.max(np.abs(table), axis=0))
@@ -91,7 +92,7 @@ def _is_stair(change: Array, size: Array) -> Array:
 def _bar(line: Line, table: Array, spacing: float) -> tuple[Array, "NDArray[np.bool_]"]:
     """SAFETY deviations, at least what rounding f and its argument once costs; and is f too fast here to tell?"""
     with np.errstate(all="ignore"):
-        coarse, fine = (np.sqrt(np.mean((annihilator @ table) ** 2, axis=0)) for annihilator in _ANNIHILATORS)
+        coarse, fine = (np.sqrt(np.mean((a @ (table - line.origin)) ** 2, axis=0)) for a in _ANNIHILATORS)
     trend = fine < coarse / ALIKE
     measured = SAFETY * np.where(trend, fine, np.maximum(coarse, fine))
     finite = np.where(np.isfinite(table), table, line.origin)
@@ -103,7 +104,8 @@ def _bar(line: Line, table: Array, spacing: float) -> tuple[Array, "NDArray[np.b
     eps = np.where(rounded, max(float(np.finfo(coarser).eps), line.eps), line.eps)
     rounding = eps * (np.max(np.abs(finite), axis=0) + line.blur / line.eps * slope)
     hidden = trend & (measured > TREND * rounding)
-    aliased = ~trend & (measured > IMPLAUSIBLE * np.max(np.abs(finite), axis=0)) & (measured > np.ptp(finite, axis=0) / 4)
+    size, variation = np.max(np.abs(finite), axis=0), np.ptp(finite, axis=0)
+    aliased = ~trend & (measured > IMPLAUSIBLE * size) & (measured > variation / 4)
     if aliased.any():
         # Noise stays what it is while the slope grows out of it; what a fast function does at this spacing never grows.
         afar = np.stack([line.at(line.step(i * PLACES[-1] ** 3 * spacing))[1] for i in (-1, 1)] + [line.origin])

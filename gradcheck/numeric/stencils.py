@@ -20,7 +20,8 @@ def stencil_weights(offsets: Sequence[float], order: int, *, at: float = 0.0) ->
     """Weights w with f⁽ⁿ⁾(at) ≈ Σ w[i] f(offsets[i]), exact for polynomials of degree < len(offsets); shape (points,).
 
     Computed in rational arithmetic and rounded once (B. Fornberg, Math. Comp. 51 (1988) 699). ``order`` 0 interpolates.
-    Divide by h^order where the offsets are multiples of a step h. ValueError for repeated, non-finite or too few offsets.
+    Divide by h^order where the offsets are multiples of a step h. ValueError for repeated, non-finite or too few
+    offsets.
 
     >>> stencil_weights((-1, 0, 1), 2)
     array([ 1., -2.,  1.])
@@ -65,8 +66,9 @@ class Stencil:
     """Finite differences at ``offsets`` times one step, at two step sizes: cheap, and trusting.
 
     The error is what doubling the step changes, plus the rounding of f's values. It assumes that f is computed in the
-    precision of x, without cancellation inside, and changes on the scale of x: for anything else (float32 inside float64,
-    steep, periodic) take ``Richardson``, which finds out. ``step`` in units of x; None balances rounding and truncation.
+    precision of x, without cancellation inside, and changes on the scale of x: for anything else (float32 inside
+    float64, steep, periodic) take ``Richardson``, which finds out. ``step`` in units of x; None balances rounding and
+    truncation.
 
     >>> from gradcheck.numeric import derivative
     >>> e = derivative(np.exp, 0.0, scheme=Stencil((0, 1, 2, 3)))
@@ -147,10 +149,8 @@ class Central(_OneStep):
 
 def _differentiate(line: Line, order: int, offsets: tuple[float, ...], step: float | None) -> Estimate:
     validate.stencil(offsets, order)
-    # Rounding eps/h^n meets truncation h^p at h = eps^(1/(n+p)), with the p that these points give: one more than counted
-    # where they are symmetric (p + n points are used, less one for an even n, whose middle point is not wasted).
-    rate = len(offsets) - order
-    h = step if step is not None else line.scale * line.eps ** (1 / (order + rate))
+    # Rounding eps/h^n meets truncation h^p at h = eps^(1/(n+p)); n + p points give a truncation of order p.
+    h = step if step is not None else line.scale * line.eps ** (1 / len(offsets))
     small, bar = _apply(line, order, offsets, line.step(h))
     large, _ = _apply(line, order, offsets, 2 * line.step(h))
     with np.errstate(all="ignore"):

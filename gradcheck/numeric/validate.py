@@ -21,9 +21,7 @@ def point(x: Any, name: str = "x") -> NDArray[Any]:
             f" split {name} into real arrays first"
         )
     if array.size == 0:
-        raise ValueError(
-            f"{name} has shape {array.shape}: there is nothing to differentiate; pass at least one entry"
-        )
+        raise ValueError(f"{name} has shape {array.shape}: there is nothing to differentiate; pass at least one entry")
     if not np.isfinite(array).all():
         worst = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         where = f"{name}[{', '.join(map(str, worst))}]" if worst else name
