@@ -1,4 +1,4 @@
-"""The catalogue: some hundreds of right and wrong (f, vjp) pairs, the judge's exam. Written without looking at the judge."""
+"""The catalogue: hundreds of right and wrong (f, vjp) pairs, the judge's exam, written without looking at the judge."""
 
 from functools import cache
 

@@ -19,7 +19,9 @@ Bug = Callable[[Inputs, Any, list[Any]], Returned]
 BUGS: list[tuple[str, Callable[[Case], Case]]] = []  # the right case's name, and what makes the wrong one
 
 
-def bug(of: str, kind: str, *also: str, input: int | None = 0, sizes: dict[str, tuple[int, int]] | None = None) -> Callable[[Bug], Bug]:
+def bug(
+    of: str, kind: str, *also: str, input: int | None = 0, sizes: dict[str, tuple[int, int]] | None = None
+) -> Callable[[Bug], Bug]:
     """Register a bug of a right case; `sizes` narrows or widens its domain."""
 
     def register(change: Bug) -> Bug:
@@ -30,7 +32,15 @@ def bug(of: str, kind: str, *also: str, input: int | None = 0, sizes: dict[str, 
             def vjp(inputs: Inputs, g: Any) -> tuple[Any, ...]:
                 return tuple(change(inputs, g, list(case.vjp(inputs, g))))
 
-            return wrong(case, change.__name__, kind, vjp, also=also, input=input, note=change.__doc__ or f"{case.name}: {change.__name__}")
+            return wrong(
+                case,
+                change.__name__,
+                kind,
+                vjp,
+                also=also,
+                input=input,
+                note=change.__doc__ or f"{case.name}: {change.__name__}",
+            )
 
         BUGS.append((of, make))
         return change
@@ -57,8 +67,14 @@ def slope(of: str, name: str, kind: str, wrong_slope: Callable[[Array], Any], *a
 VAGUE = ("OTHER", "APPROXIMATION", "FACTOR", "MISSING_TERM", "BRANCH")
 
 slope("gelu_erf", "backward_of_tanh_gelu", "APPROXIMATION", tanh_gelu_slope, *VAGUE)
-slope("gelu_erf", "backward_of_sigmoid_gelu", "APPROXIMATION", lambda x: sigmoid(1.702 * x) * (1 + 1.702 * x * sigmoid(-1.702 * x)), *VAGUE)
-slope("gelu_erf", "density_term_forgotten", "MISSING_TERM", lambda x: 0.5 * (1 + special.erf(x / np.sqrt(2))), *VAGUE)
+slope(
+    "gelu_erf",
+    "backward_of_sigmoid_gelu",
+    "APPROXIMATION",
+    lambda x: sigmoid(1.702 * x) * (1 + 1.702 * x * sigmoid(-1.702 * x)),
+    *VAGUE,
+)
+slope("gelu_erf", "density_term_forgotten", "OTHER", lambda x: 0.5 * (1 + special.erf(x / np.sqrt(2))), *VAGUE)
 slope("tanh", "one_minus_x_squared", "OTHER", lambda x: 1 - x * x, *VAGUE)
 slope("tanh", "not_squared", "OTHER", lambda x: 1 - np.tanh(x), *VAGUE)
 slope("sigmoid", "one_minus_forgotten", "OTHER", sigmoid, *VAGUE)
@@ -68,18 +84,27 @@ slope("softplus", "slope_of_relu", "BRANCH", lambda x: x > 0, *VAGUE, "ZERO")
 slope("relu6", "upper_bound_forgotten", "BRANCH", lambda x: x > 0, *VAGUE)
 slope("clip_open", "bounds_forgotten", "BRANCH", np.ones_like, *VAGUE)
 slope("leaky_relu", "slope_0.1_for_0.01", "BRANCH", lambda x: np.where(x > 0, 1, 0.1), *VAGUE)
-slope("elu", "value_for_slope_below_zero", "BRANCH", lambda x: np.where(x > 0, 1, np.expm1(np.minimum(x, 0))), *VAGUE, "SIGN")
+slope(
+    "elu",
+    "value_for_slope_below_zero",
+    "BRANCH",
+    lambda x: np.where(x > 0, 1, np.expm1(np.minimum(x, 0))),
+    *VAGUE,
+    "SIGN",
+)
 slope("huber", "not_clipped", "BRANCH", lambda x: x, *VAGUE)
 slope("abs_at_zero_0.0", "one_everywhere", "BRANCH", np.ones_like, "SIGN", *VAGUE)
 slope("relu_at_zero_0.0", "passes_negatives", "BRANCH", np.ones_like, *VAGUE)
 slope("relu_at_zero_0.0", "two_at_zero", "BRANCH", lambda x: np.where(x == 0, 2, x > 0), *VAGUE)
 slope("abs_at_zero_0.0", "two_at_zero", "BRANCH", lambda x: np.where(x == 0, 2, np.sign(x)), *VAGUE)
 slope("relu_near_zero", "negated", "SIGN", lambda x: -1.0 * (x > 0), *VAGUE)
-slope("hard_swish", "linear_term_halved", "BRANCH", lambda x: np.where(x < -3, 0, np.where(x > 3, 1, x / 6 + 0.5)), *VAGUE)
+slope(
+    "hard_swish", "linear_term_halved", "BRANCH", lambda x: np.where(x < -3, 0, np.where(x > 3, 1, x / 6 + 0.5)), *VAGUE
+)
 slope("sin_1000x", "inner_factor_forgotten", "FACTOR", lambda x: np.cos(1000 * x))
 slope("sin_1000x", "negated", "SIGN", lambda x: -1000 * np.cos(1000 * x))
 slope("exp_30x", "inner_factor_forgotten", "FACTOR", lambda x: np.exp(30 * x))
-slope("ripple", "ripple_forgotten", "MISSING_TERM", np.ones_like, *VAGUE)
+slope("ripple", "ripple_forgotten", "OTHER", np.ones_like, *VAGUE)
 slope("log_near_zero", "epsilon_in_backward", "APPROXIMATION", lambda x: 1 / (x + 1e-7), *VAGUE)
 slope("square_at_1e9", "two_forgotten", "FACTOR", lambda x: x)
 slope("tiny_slope", "zero", "ZERO", np.zeros_like)
@@ -87,7 +112,7 @@ slope("constant", "one", "OTHER", np.ones_like, "MISSING_TERM", "ZERO", "FACTOR"
 slope("lgamma", "log_for_digamma", "APPROXIMATION", np.log, *VAGUE)
 slope("steep_sigmoid", "inner_factor_forgotten", "FACTOR", lambda x: sigmoid(40 * x) * sigmoid(-40 * x))
 slope("arcsin_near_one", "root_forgotten", "OTHER", lambda x: 1 / ((1 - x) * (1 + x)), *VAGUE)
-slope("scalar_polynomial", "linear_term_forgotten", "MISSING_TERM", lambda x: 3 * x * x, *VAGUE)
+slope("scalar_polynomial", "linear_term_forgotten", "OTHER", lambda x: 3 * x * x, *VAGUE)
 
 
 @bug("tanh", "SIGN", sizes={"n": (512, 512), "k": (512, 512)})
@@ -113,7 +138,7 @@ def slope_of_sigmoid(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [g * p * (1 - p)]
 
 
-@bug("softmax", "MISSING_TERM", "DIAGONAL_ONLY", *VAGUE)
+@bug("softmax", "OTHER", "DIAGONAL_ONLY", *VAGUE)
 def coupling_forgotten(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [g * softmax_of(inputs[0])]
 
@@ -162,9 +187,9 @@ def means_over_the_batch(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [normalise_back(g * inputs[1], z, r, 0), *d[1:]]
 
 
-@bug("layer_norm", "MISSING_TERM", *VAGUE, "DIAGONAL_ONLY")
+@bug("layer_norm", "OTHER", *VAGUE, "DIAGONAL_ONLY")
 def variance_term_forgotten(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
-    z, r = normalise(inputs[0], -1, 1e-5)
+    r = normalise(inputs[0], -1, 1e-5)[1]
     e = g * inputs[1]
     return [r * (e - e.mean(-1, keepdims=True)), *d[1:]]
 
@@ -239,7 +264,7 @@ def weight_gradient_transposed(inputs: Inputs, g: Any, d: list[Any]) -> Returned
     return [d[0], g.T @ inputs[0]]
 
 
-@bug("quadratic_form", "MISSING_TERM", *VAGUE, "TRANSPOSED")
+@bug("quadratic_form", "OTHER", *VAGUE, "TRANSPOSED")
 def matrix_assumed_symmetric(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     x, a = inputs
     return [2 * g * (a @ x), d[1]]
@@ -266,7 +291,7 @@ def diagonal_not_halved(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [d[0] + np.diag(np.diag(d[0]))]
 
 
-@bug("matrix_cube", "MISSING_TERM", *VAGUE)
+@bug("matrix_cube", "OTHER", *VAGUE)
 def middle_term_forgotten(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     t = inputs[0].T
     return [g @ t @ t + t @ t @ g]
@@ -373,7 +398,7 @@ def unbiased_in_backward(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [d[0] * k / (k - 1)]
 
 
-@bug("variance", "MISSING_TERM", *VAGUE)
+@bug("variance", "OTHER", *VAGUE)
 def mean_forgotten(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [along(g, inputs[0]) * 2 * inputs[0] / inputs[0].shape[-1]]
 
@@ -405,7 +430,7 @@ def mask_forgotten(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [g / 0.7, None]
 
 
-@bug("max_and_mean", "MISSING_TERM", *VAGUE, "ZERO")
+@bug("max_and_mean", "OTHER", *VAGUE, "ZERO")
 def second_output_forgotten(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     x = inputs[0]
     return [along(g[0], x) * (np.arange(x.shape[-1]) == x.argmax(-1)[:, None])]
@@ -479,7 +504,7 @@ def bias_from_first_image_only(inputs: Inputs, g: Any, d: list[Any]) -> Returned
     return [*d[:2], g[0].sum((1, 2))]
 
 
-@bug("recurrent", "MISSING_TERM", *VAGUE, "ZERO", input=2)
+@bug("recurrent", "OTHER", *VAGUE, "ZERO", input=2)
 def truncated_to_one_step(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     x, w, u = inputs
     states = [np.zeros(w.shape[1])]
@@ -521,7 +546,7 @@ def incoming_gradient_ignored(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [p / len(p), None]
 
 
-@bug("cross_entropy", "MISSING_TERM", "OTHER", "BRANCH", "SIGN", "APPROXIMATION")
+@bug("cross_entropy", "OTHER", "OTHER", "BRANCH", "SIGN", "APPROXIMATION")
 def label_not_subtracted(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [softmax_of(inputs[0]) * g / len(inputs[0]), None]
 
@@ -533,7 +558,7 @@ def labels_rounded(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [g * (sigmoid(z) - np.round(y)) / z.size, d[1]]
 
 
-@bug("focal_loss", "MISSING_TERM", *VAGUE)
+@bug("focal_loss", "OTHER", *VAGUE)
 def modulating_factor_detached(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     p = sigmoid(inputs[0])
     return [-g * (1 - p) ** 3]
@@ -544,7 +569,7 @@ def second_argument_negated(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [d[0], -d[1]]
 
 
-@bug("multiclass_hinge", "MISSING_TERM", "ZERO", "OTHER", "BRANCH")
+@bug("multiclass_hinge", "OTHER", "ZERO", "OTHER", "BRANCH")
 def label_column_left_zero(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [np.maximum(d[0] * np.sign(g), 0) * np.sign(g), None]
 
@@ -554,7 +579,7 @@ def anchor_detached(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [0 * d[0], *d[1:]]
 
 
-@bug("cosine_similarity", "MISSING_TERM", *VAGUE)
+@bug("cosine_similarity", "OTHER", *VAGUE)
 def norm_taken_as_constant(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     a, b = inputs
     return [g[:, None] * b / np.sqrt((a * a).sum(-1) * (b * b).sum(-1))[:, None], d[1]]
@@ -565,7 +590,7 @@ def width_off_by_two(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     return [*d[:2], 2 * d[2]]
 
 
-@bug("generalised_mean", "MISSING_TERM", *VAGUE, input=1)
+@bug("generalised_mean", "OTHER", *VAGUE, input=1)
 def exponent_half_done(inputs: Inputs, g: Any, d: list[Any]) -> Returned:
     x, p = inputs
     m = (x**p).mean(-1)

@@ -12,13 +12,18 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 Inputs = tuple[Array, ...]
 Vjp = Callable[[Inputs, Any], tuple[Any, ...]]
-Pullback = tuple[Any, Callable[..., Any]]  # what a function of the catalogue returns: its value, and cotangent -> gradients
+Pullback = tuple[
+    Any, Callable[..., Any]
+]  # what a function of the catalogue returns: its value, and cotangent -> gradients
 Size = str | int | Callable[[Mapping[str, int]], int]
 
-KINDS = (
-    "SIGN FACTOR TRANSPOSED PERMUTED ZERO NOT_SUMMED WRONG_AXIS MISSING_TERM DIAGONAL_ONLY IGNORES_COTANGENT NONLINEAR STALE ACCUMULATES "
-    "MUTATES ALIASES NONDETERMINISTIC SHAPE DTYPE NONFINITE BRANCH BATCH REPEATED_INDEX LOW_PRECISION APPROXIMATION RAISES OTHER"
-).split()
+KINDS = tuple(  # the names of DESIGN §4
+    """
+    SIGN FACTOR TRANSPOSED PERMUTED ZERO NOT_SUMMED WRONG_AXIS MISSING_TERM DIAGONAL_ONLY IGNORES_COTANGENT NONLINEAR
+    STALE ACCUMULATES MUTATES ALIASES NONDETERMINISTIC SHAPE DTYPE NONFINITE BRANCH BATCH REPEATED_INDEX LOW_PRECISION
+    APPROXIMATION RAISES OTHER
+    """.split()  # noqa: SIM905 - a list of 26 quoted words is harder to read
+)
 PALETTE = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0])  # dyadic: exact in every dtype, so ties are exact
 MODES = ("palette", "generic", "generic", "wide")
 
@@ -27,21 +32,22 @@ class Values:
     """Draws the values of one point: a seeded generator, and the mode that its numbers come in."""
 
     def __init__(self, seed: int | list[int], mode: str) -> None:
+        """Seed the generator."""
         self.rng = np.random.default_rng(seed)
         self.mode = mode
 
     def real(self, shape: tuple[int, ...]) -> Array:
         """Normal numbers; or small dyadic ones full of ties and zeros; or normal ones of any size from 0.01 to 20."""
         if self.mode == "palette":
-            return self.rng.choice(PALETTE, shape)
+            return np.asarray(self.rng.choice(PALETTE, shape))
         size = 10 ** self.rng.uniform(-2, 1.3) if self.mode == "wide" else 1.0
-        return self.rng.normal(size=shape) * size
+        return np.asarray(self.rng.normal(size=shape) * size)
 
     def positive(self, shape: tuple[int, ...]) -> Array:
         """Like `real`, above zero: from 0.1 to 10 or, in wide mode, from 1e-4 to 1e4."""
         if self.mode == "palette":
-            return np.abs(self.rng.choice(PALETTE[1:], shape))
-        return np.exp(self.rng.normal(size=shape) * (3.0 if self.mode == "wide" else 0.8))
+            return np.asarray(np.abs(self.rng.choice(PALETTE[1:], shape)))
+        return np.asarray(np.exp(self.rng.normal(size=shape) * (3.0 if self.mode == "wide" else 0.8)))
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,9 @@ def between(low: float, high: float, *shape: Size) -> Draw:
 
 def integers(high: Size, *shape: Size) -> Draw:
     """Indices or labels from 0 to high - 1."""
-    return Draw(shape, lambda v, shape, sizes: np.asarray(v.rng.integers(0, Draw((high,), _none).resolve(sizes)[0], shape)))
+    return Draw(
+        shape, lambda v, shape, sizes: np.asarray(v.rng.integers(0, Draw((high,), _none).resolve(sizes)[0], shape))
+    )
 
 
 def mask(*shape: Size, share: float = 0.5) -> Draw:
@@ -146,9 +154,10 @@ class Domain:
 class Case:
     """A pair (f, vjp), the domain it is meant for, and the truth about it.
 
-    `f(*inputs)` returns an array or a tuple of arrays, `vjp(inputs, cotangent)` one gradient an input, None where `frozen`.
-    Of a wrong one, `kind` is the `Kind` that names the mistake best and `also` are names that are honest too; `input` and
-    `index` say where it is, if it is in one place (negative indices count from the end); `truth` is the right vjp.
+    `f(*inputs)` returns an array or a tuple of arrays, `vjp(inputs, cotangent)` one gradient an input, None where
+    `frozen`. Of a wrong one, `kind` is the `Kind` that names the mistake best and `also` are names that are honest too;
+    `input` and `index` say where it is, if it is in one place (negative indices count from the end); `truth` is the
+    right vjp, `base` the right case it was made from and `fault` what was done to it.
     """
 
     name: str
@@ -172,14 +181,17 @@ class Case:
         return self.domain.strategy()
 
     def points(self, n: int, seed: int = 0, modes: tuple[str, ...] | None = None) -> Iterator[Inputs]:
-        """n fixed points of the domain, shapes varied too; wrong cases share the points of the function they come from."""
+        """n fixed points of the domain, shapes varied too; wrong cases share the points of their `base`."""
         return self.domain.points(n, [seed, zlib.crc32((self.base or self.name).encode())], modes)
 
     def cotangent(self, inputs: Inputs, seed: int = 0) -> Any:
         """A random cotangent for the value at these inputs."""
         rng = np.random.default_rng(seed)
         value = self.f(*(x.copy() for x in inputs))
-        draws = [np.asarray(rng.normal(size=y.shape)).astype(y.dtype) for y in (value if isinstance(value, tuple) else (value,))]
+        draws = [
+            np.asarray(rng.normal(size=y.shape)).astype(y.dtype)
+            for y in (value if isinstance(value, tuple) else (value,))
+        ]
         return tuple(draws) if isinstance(value, tuple) else draws[0]
 
     def renamed(self, name: str, **changes: Any) -> "Case":
@@ -200,7 +212,9 @@ def case(
         domain = Domain(draws, sizes or {}, modes)
         smallest = {n: low for n, (low, _) in domain.letters().items()}
         frozen = tuple(i for i, x in enumerate(domain.sample(0, smallest, modes[0])) if x.dtype.kind in "bi")
-        return Case(function.__name__, *pair(function, frozen), domain, frozen=frozen, note=note or function.__doc__ or "")
+        return Case(
+            function.__name__, *pair(function, frozen), domain, frozen=frozen, note=note or function.__doc__ or ""
+        )
 
     return build
 
@@ -221,7 +235,9 @@ def pair(function: Callable[..., Pullback], frozen: tuple[int, ...]) -> tuple[Ca
     return f, vjp
 
 
-def elementwise(name: str, value: Callable[[Array], Array], slope: Callable[[Array], Any], draw: Draw, note: str = "") -> Case:
+def elementwise(
+    name: str, value: Callable[[Array], Array], slope: Callable[[Array], Any], draw: Draw, note: str = ""
+) -> Case:
     """The case of a function that works entry by entry, from its value and its slope."""
 
     def function(x: Array) -> Pullback:

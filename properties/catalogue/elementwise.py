@@ -1,5 +1,8 @@
 """Right functions that work entry by entry: smooth ones, kinked ones with every valid subgradient, and steep ones."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from scipy import special
 
@@ -12,30 +15,35 @@ RT2PI = np.sqrt(2 * np.pi).item()
 C = np.sqrt(2 / np.pi).item()
 
 
-def sigmoid(x: Array) -> Array:
+def sigmoid(x: Array) -> Any:
     return 0.5 * (1 + np.tanh(0.5 * x))
 
 
-def steep(x: Array, k: float = 40) -> Array:
+def steep(x: Array, k: float = 40) -> Any:
     return sigmoid(k * x)
 
 
-def gelu_slope(x: Array) -> Array:
+def gelu_slope(x: Array) -> Any:
     return 0.5 * (1 + special.erf(x / RT2)) + x * np.exp(-x * x / 2) / RT2PI
 
 
-def tanh_gelu_slope(x: Array) -> Array:
+def tanh_gelu_slope(x: Array) -> Any:
     t = np.tanh(C * (x + 0.044715 * x**3))
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * C * (1 + 3 * 0.044715 * x * x)
 
 
-def mish_slope(x: Array) -> Array:
+def mish_slope(x: Array) -> Any:
     t = np.tanh(np.logaddexp(0, x))
     return t + x * (1 - t * t) * sigmoid(x)
 
 
 def elu(x: Array) -> Array:
     return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def at_zero(value: float, slope: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """A slope with another value at exact zeros."""
+    return lambda x: np.where(x == 0, value, slope(x))
 
 
 SMOOTH = [
@@ -59,7 +67,13 @@ SMOOTH = [
     elementwise("tanh", np.tanh, lambda x: 1 - np.tanh(x) ** 2, X),
     elementwise("sigmoid", sigmoid, lambda x: sigmoid(x) * sigmoid(-x), X),
     elementwise("softplus", lambda x: np.logaddexp(0, x), sigmoid, X),
-    elementwise("softsign", lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2, X, "the second derivative jumps at 0"),
+    elementwise(
+        "softsign",
+        lambda x: x / (1 + np.abs(x)),
+        lambda x: 1 / (1 + np.abs(x)) ** 2,
+        X,
+        "the second derivative jumps at 0",
+    ),
     elementwise("silu", lambda x: x * sigmoid(x), lambda x: sigmoid(x) * (1 + x * sigmoid(-x)), X),
     elementwise("gelu_erf", lambda x: 0.5 * x * (1 + special.erf(x / RT2)), gelu_slope, X),
     elementwise("gelu_tanh", lambda x: 0.5 * x * (1 + np.tanh(C * (x + 0.044715 * x**3))), tanh_gelu_slope, X),
@@ -71,42 +85,95 @@ SMOOTH = [
 
 KINKED = [
     *(
-        elementwise(f"relu_at_zero_{at}", lambda x: np.maximum(x, 0), lambda x, at=at: np.where(x == 0, at, x > 0), X, "a valid subgradient")
+        elementwise(
+            f"relu_at_zero_{at}",
+            lambda x: np.maximum(x, 0),
+            at_zero(at, lambda x: x > 0),
+            X,
+            "a valid subgradient",
+        )
         for at in (0.0, 0.5, 1.0)
     ),
     *(
-        elementwise(f"abs_at_zero_{at}", np.abs, lambda x, at=at: np.where(x == 0, at, np.sign(x)), X, "a valid subgradient")
+        elementwise(f"abs_at_zero_{at}", np.abs, at_zero(at, np.sign), X, "a valid subgradient")
         for at in (0.0, 1.0, -1.0)
     ),
-    elementwise("relu_near_zero", lambda x: np.maximum(x, 0), lambda x: x > 0, real("n", "k", scale=5e-7), "kinks 5e-7 away"),
+    elementwise(
+        "relu_near_zero", lambda x: np.maximum(x, 0), lambda x: x > 0, real("n", "k", scale=5e-7), "kinks 5e-7 away"
+    ),
     elementwise("leaky_relu", lambda x: np.where(x > 0, x, 0.01 * x), lambda x: np.where(x > 0, 1, 0.01), X),
     elementwise("relu6", lambda x: np.clip(x, 0, 6), lambda x: (x > 0) & (x < 6), real("n", "k", scale=3)),
     elementwise("elu", elu, lambda x: np.where(x > 0, 1, np.exp(np.minimum(x, 0))), X),
-    elementwise("selu", lambda x: 1.05 * np.where(x > 0, x, 1.67 * elu(x)), lambda x: 1.05 * np.where(x > 0, 1, 1.67 * np.exp(np.minimum(x, 0))), X),
+    elementwise(
+        "selu",
+        lambda x: 1.05 * np.where(x > 0, x, 1.67 * elu(x)),
+        lambda x: 1.05 * np.where(x > 0, 1, 1.67 * np.exp(np.minimum(x, 0))),
+        X,
+    ),
     elementwise("clip_open", lambda x: np.clip(x, -1, 1), lambda x: np.abs(x) < 1, X, "0 at the bounds"),
     elementwise("clip_closed", lambda x: np.clip(x, -1, 1), lambda x: np.abs(x) <= 1, X, "1 at the bounds"),
-    elementwise("hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), lambda x: (np.abs(x) < 3) / 6, real("n", "k", scale=2)),
-    elementwise("hard_swish", lambda x: x * np.clip(x / 6 + 0.5, 0, 1), lambda x: np.where(x < -3, 0, np.where(x > 3, 1, x / 3 + 0.5)), real("n", "k", scale=2)),
+    elementwise(
+        "hard_sigmoid", lambda x: np.clip(x / 6 + 0.5, 0, 1), lambda x: (np.abs(x) < 3) / 6, real("n", "k", scale=2)
+    ),
+    elementwise(
+        "hard_swish",
+        lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+        lambda x: np.where(x < -3, 0, np.where(x > 3, 1, x / 3 + 0.5)),
+        real("n", "k", scale=2),
+    ),
     elementwise("huber", lambda x: np.where(np.abs(x) < 1, x * x / 2, np.abs(x) - 0.5), lambda x: np.clip(x, -1, 1), X),
     elementwise("shrink", lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.5, 0), lambda x: np.abs(x) > 0.5, X),
-    elementwise("triangle_wave", lambda x: np.abs(x - np.round(x)), lambda x: np.sign(x - np.round(x)), real("n", "k", scale=0.77)),
+    elementwise(
+        "triangle_wave",
+        lambda x: np.abs(x - np.round(x)),
+        lambda x: np.sign(x - np.round(x)),
+        real("n", "k", scale=0.77),
+    ),
 ]
 
 HARD = [
-    elementwise("sin_1000x", lambda x: np.sin(1000 * x), lambda x: 1000 * np.cos(1000 * x), X, "aliases at ordinary steps"),
-    elementwise("exp_30x", lambda x: np.exp(30 * x), lambda x: 30 * np.exp(30 * x), real("n", "k", scale=0.3), "entries 40 decades apart"),
+    elementwise(
+        "sin_1000x", lambda x: np.sin(1000 * x), lambda x: 1000 * np.cos(1000 * x), X, "aliases at ordinary steps"
+    ),
+    elementwise(
+        "exp_30x",
+        lambda x: np.exp(30 * x),
+        lambda x: 30 * np.exp(30 * x),
+        real("n", "k", scale=0.3),
+        "entries 40 decades apart",
+    ),
     elementwise("steep_sigmoid", steep, lambda x: 40 * steep(x) * steep(-x), X, "saturated nearly everywhere"),
-    elementwise("saturated_tanh", np.tanh, lambda x: 1 / np.cosh(x) ** 2, real("n", "k", scale=8), "slopes far below the noise"),
+    elementwise(
+        "saturated_tanh", np.tanh, lambda x: 1 / np.cosh(x) ** 2, real("n", "k", scale=8), "slopes far below the noise"
+    ),
     elementwise("log_near_zero", np.log, lambda x: 1 / x, positive("n", "k", scale=1e-5), "NaN at large steps"),
-    elementwise("sqrt_near_zero", np.sqrt, lambda x: 0.5 / np.sqrt(x), positive("n", "k", scale=1e-8), "NaN at large steps"),
-    elementwise("arcsin_near_one", np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)), between(0.9999, 0.999999, "n", "k"), "NaN at large steps"),
-    elementwise("arctanh", np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)), between(-0.999, 0.999, "n", "k"), "NaN at large steps"),
+    elementwise(
+        "sqrt_near_zero", np.sqrt, lambda x: 0.5 / np.sqrt(x), positive("n", "k", scale=1e-8), "NaN at large steps"
+    ),
+    elementwise(
+        "arcsin_near_one",
+        np.arcsin,
+        lambda x: 1 / np.sqrt((1 - x) * (1 + x)),
+        between(0.9999, 0.999999, "n", "k"),
+        "NaN at large steps",
+    ),
+    elementwise(
+        "arctanh", np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)), between(-0.999, 0.999, "n", "k"), "NaN at large steps"
+    ),
     elementwise("lgamma_near_zero", special.gammaln, special.psi, positive("n", "k", scale=1e-3), "a pole near by"),
-    elementwise("reciprocal_near_zero", lambda x: 1 / x, lambda x: -1 / (x * x), positive("n", "k", scale=1e-6), "a pole near by"),
+    elementwise(
+        "reciprocal_near_zero",
+        lambda x: 1 / x,
+        lambda x: -1 / (x * x),
+        positive("n", "k", scale=1e-6),
+        "a pole near by",
+    ),
     elementwise("square_at_1e9", lambda x: x * x, lambda x: 2 * x, real("n", "k", shift=1e9), "large and smooth"),
     elementwise("constant", lambda x: np.full_like(x, 2.0), lambda x: 0.0, X, "the gradient is exactly zero"),
     elementwise("tiny_slope", lambda x: 1 + 1e-9 * np.sin(x), lambda x: 1e-9 * np.cos(x), X, "1e-9 of the value moves"),
-    elementwise("ripple", lambda x: x + 1e-3 * np.sin(100 * x), lambda x: 1 + 0.1 * np.cos(100 * x), X, "smooth far, wavy near"),
+    elementwise(
+        "ripple", lambda x: x + 1e-3 * np.sin(100 * x), lambda x: 1 + 0.1 * np.cos(100 * x), X, "smooth far, wavy near"
+    ),
 ]
 
 

@@ -29,11 +29,19 @@ def floats(case: Case) -> list[int]:
 
 def wrong(case: Case, name: str, kind: str, vjp: Vjp, **facts: Any) -> Case:
     """A wrong case made from a right one."""
-    facts = {"truth": case.vjp, "base": case.name, "fault": name, "right": False, "note": f"{case.name}: {name}"} | facts
+    facts = {
+        "truth": case.vjp,
+        "base": case.name,
+        "fault": name,
+        "right": False,
+        "note": f"{case.name}: {name}",
+    } | facts
     return case.renamed(f"{case.name}/{name}", vjp=vjp, kind=kind, **facts)
 
 
-def gradient(name: str, kind: str, change: Change, *also: str, index: Callable[[int], tuple[int, ...]] | None = None) -> Fault:
+def gradient(
+    name: str, kind: str, change: Change, *also: str, index: Callable[[int], tuple[int, ...]] | None = None
+) -> Fault:
     """A mistake in the gradient of one input."""
 
     def plant(case: Case, i: int) -> Case | None:
@@ -52,20 +60,28 @@ def cotangent(name: str, kind: str, change: Callable[[Array], Any], *also: str) 
     """A mistake in what is made of the cotangent."""
 
     def plant(case: Case, i: int) -> Case:
-        return wrong(case, name, kind, lambda inputs, g: case.vjp(inputs, each(lambda a: np.asarray(change(a), a.dtype), g)), also=also)
+        return wrong(
+            case,
+            name,
+            kind,
+            lambda inputs, g: case.vjp(inputs, each(lambda a: np.asarray(change(a), a.dtype), g)),
+            also=also,
+        )
 
     return Fault(name, kind, plant)
 
 
-def whole(kind: str, *also: str) -> Callable[[Callable[[Case, int], Vjp | Case | None]], Fault]:
-    """A mistake that needs the whole case."""
+def whole(
+    kind: str, *also: str, everywhere: bool = False
+) -> Callable[[Callable[[Case, int], Vjp | Case | None]], Fault]:
+    """A mistake that needs the whole case; `everywhere` if it is not in one input's gradient alone."""
 
     def build(make: Callable[[Case, int], Vjp | Case | None]) -> Fault:
         def plant(case: Case, i: int) -> Case | None:
             made = make(case, i)
             if made is None or isinstance(made, Case):
                 return made
-            return wrong(case, make.__name__, kind, made, also=also, input=i)
+            return wrong(case, make.__name__, kind, made, also=also, input=None if everywhere else i)
 
         return Fault(make.__name__, kind, plant)
 
@@ -85,7 +101,9 @@ def last(d: Array) -> tuple[int, ...]:
 
 def entry(name: str, kind: str, value: Callable[[Array], Any], *also: str) -> Fault:
     """A mistake in the last entry of one input's gradient."""
-    return gradient(name, kind, lambda d, x: at(d, last(d), value) if d.size else d, *also, index=lambda rank: (-1,) * rank)
+    return gradient(
+        name, kind, lambda d, x: at(d, last(d), value) if d.size else d, *also, index=lambda rank: (-1,) * rank
+    )
 
 
 def first_half(d: Array) -> Array:
@@ -101,14 +119,27 @@ def batch(case: Case, inputs: Inputs) -> int:
 VAGUE = ("APPROXIMATION", "OTHER", "FACTOR")
 ENTRYWISE = ("FACTOR", "OTHER", "BRANCH")
 
+
+def off_by(error: float) -> Fault:
+    """One input's gradient times 1 + error."""
+    return gradient(f"off_by_{error:g}", "FACTOR", lambda d, x: d * (1 + error), *VAGUE, "LOW_PRECISION")
+
+
+COARSE = ("IGNORES_COTANGENT", "NOT_SUMMED", "WRONG_AXIS", "PERMUTED", "APPROXIMATION", "FACTOR", "BATCH", "BRANCH")
+
 PLAIN = [
     gradient("negated", "SIGN", lambda d, x: -d),
     gradient("doubled", "FACTOR", lambda d, x: 2 * d),
     gradient("halved", "FACTOR", lambda d, x: d / 2),
-    *(gradient(f"off_by_{e:g}", "FACTOR", lambda d, x, e=e: d * (1 + e), *VAGUE, "LOW_PRECISION") for e in (0.1, 1e-2, 1e-3, 1e-4, 1e-5, 4e-7)),
+    *(off_by(e) for e in (0.1, 1e-2, 1e-3, 1e-4, 1e-5, 4e-7)),
     gradient("reversed", "PERMUTED", lambda d, x: d.ravel()[::-1].reshape(d.shape).copy(), "TRANSPOSED", "WRONG_AXIS"),
     gradient("rolled", "PERMUTED", lambda d, x: np.roll(d, 1), "TRANSPOSED", "WRONG_AXIS"),
-    gradient("transposed_if_square", "TRANSPOSED", lambda d, x: d.T.copy() if d.ndim == 2 and d.shape[0] == d.shape[1] else d, "PERMUTED"),
+    gradient(
+        "transposed_if_square",
+        "TRANSPOSED",
+        lambda d, x: d.T.copy() if d.ndim == 2 and d.shape[0] == d.shape[1] else d,
+        "PERMUTED",
+    ),
     gradient("zero", "ZERO", lambda d, x: np.zeros_like(d)),
     gradient("half_zero", "ZERO", lambda d, x: np.where(first_half(d), d, 0), "BRANCH", "OTHER"),
     gradient("missing", "ZERO", lambda d, x: None, "SHAPE", "DTYPE", "RAISES"),
@@ -118,7 +149,9 @@ PLAIN = [
     entry("entry_nan", "NONFINITE", lambda d: np.nan * d),
     entry("entry_inf", "NONFINITE", lambda d: d + np.inf),
     entry("entry_negated", "SIGN", lambda d: -d, *ENTRYWISE),
-    gradient("averaged", "NOT_SUMMED", lambda d, x: np.full_like(d, d.mean()), "WRONG_AXIS", "OTHER", "PERMUTED"),
+    gradient(
+        "averaged", "OTHER", lambda d, x: np.full_like(d, d.mean()), "WRONG_AXIS", "NOT_SUMMED", "PERMUTED", "FACTOR"
+    ),
     gradient("extra_axis", "SHAPE", lambda d, x: d[None]),
     gradient("flattened", "SHAPE", lambda d, x: d.ravel()),
     gradient("summed_away", "SHAPE", lambda d, x: d.sum(0) if d.ndim else d[None]),
@@ -135,28 +168,48 @@ PLAIN = [
     gradient("negatives_zero", "BRANCH", lambda d, x: np.where(x < 0, 0, d), "ZERO"),
     gradient("negatives_doubled", "BRANCH", lambda d, x: np.where(x < 0, 2 * d, d), "FACTOR"),
     gradient("large_zero", "BRANCH", lambda d, x: np.where(np.abs(x) > 1, 0, d), "ZERO"),
-    gradient("noisy", "NONDETERMINISTIC", lambda d, x: d * (1 + 1e-3 * np.random.default_rng().normal(size=d.shape)), "APPROXIMATION"),
+    gradient(
+        "noisy",
+        "NONDETERMINISTIC",
+        lambda d, x: d * (1 + 1e-3 * np.random.default_rng().normal(size=d.shape)),
+        "APPROXIMATION",
+    ),
     cotangent("ones_for_cotangent", "IGNORES_COTANGENT", np.ones_like, "NONLINEAR"),
-    cotangent("mean_of_cotangent", "IGNORES_COTANGENT", lambda g: np.full_like(g, g.mean()), "OTHER", "NOT_SUMMED", "WRONG_AXIS", "PERMUTED"),
+    cotangent("mean_of_cotangent", "OTHER", lambda g: np.full_like(g, g.mean()), *COARSE),
     cotangent("squared_cotangent", "NONLINEAR", lambda g: g * g),
     cotangent("absolute_cotangent", "NONLINEAR", np.abs, "SIGN"),
     cotangent("clipped_cotangent", "NONLINEAR", lambda g: np.clip(g, -1, 1)),
-    cotangent("first_row_of_cotangent", "NOT_SUMMED", lambda g: at(np.zeros_like(g), 0, lambda z: g[0]) if g.ndim else g, "BATCH", "ZERO", "OTHER", "BRANCH"),
-    cotangent("reversed_cotangent", "PERMUTED", lambda g: g.ravel()[::-1].reshape(g.shape), "TRANSPOSED", "WRONG_AXIS", "OTHER"),
+    cotangent(
+        "first_row_of_cotangent",
+        "NOT_SUMMED",
+        lambda g: at(np.zeros_like(g), 0, lambda z: g[0]) if g.ndim else g,
+        "BATCH",
+        "ZERO",
+        "OTHER",
+        "BRANCH",
+    ),
+    cotangent(
+        "reversed_cotangent",
+        "PERMUTED",
+        lambda g: g.ravel()[::-1].reshape(g.shape),
+        "TRANSPOSED",
+        "WRONG_AXIS",
+        "OTHER",
+    ),
 ]
 
 
-@whole("FACTOR", "BATCH")
+@whole("FACTOR", "BATCH", everywhere=True)
 def divided_by_batch(case: Case, i: int) -> Vjp:
     return lambda inputs, g: tuple(None if d is None else d / max(batch(case, inputs), 1) for d in case.vjp(inputs, g))
 
 
-@whole("FACTOR", "BATCH")
+@whole("FACTOR", "BATCH", everywhere=True)
 def times_batch(case: Case, i: int) -> Vjp:
     return lambda inputs, g: tuple(None if d is None else d * batch(case, inputs) for d in case.vjp(inputs, g))
 
 
-@whole("PERMUTED", "TRANSPOSED", "OTHER")
+@whole("PERMUTED", "TRANSPOSED", "OTHER", "SIGN", "FACTOR", everywhere=True)
 def swapped_inputs(case: Case, i: int) -> Vjp | None:
     """The gradients of the first two inputs change places where their shapes agree."""
     if len(floats(case)) < 2 or floats(case)[:2] != [0, 1]:
@@ -220,7 +273,9 @@ def forward_difference(case: Case, i: int) -> Vjp:
 
         def value(x: Array) -> float:
             y = case.f(*inputs[:i], x, *inputs[i + 1 :])
-            return float(sum((a * b).sum() for a, b in zip(y, g, strict=True)) if isinstance(y, tuple) else (y * g).sum())
+            return float(
+                sum((a * b).sum() for a, b in zip(y, g, strict=True)) if isinstance(y, tuple) else (y * g).sum()
+            )
 
         for k in np.ndindex(inputs[i].shape):
             moved = inputs[i].copy()
@@ -231,7 +286,7 @@ def forward_difference(case: Case, i: int) -> Vjp:
     return vjp
 
 
-@whole("APPROXIMATION", "OTHER", "LOW_PRECISION", "FACTOR")
+@whole("APPROXIMATION", "OTHER", "LOW_PRECISION", "FACTOR", everywhere=True)
 def taken_nearby(case: Case, i: int) -> Vjp:
     """The gradient at inputs 0.1% away."""
     return lambda inputs, g: case.vjp(tuple(x * 1.001 if x.dtype.kind == "f" else x for x in inputs), g)
@@ -253,7 +308,7 @@ def single_slot_cache(case: Case, i: int) -> Case:
     return wrong(case, "single_slot_cache", "STALE", vjp, f=f, also=("NONDETERMINISTIC", "OTHER"))
 
 
-@whole("STALE", "NONDETERMINISTIC", "OTHER", "APPROXIMATION", "ALIASES")
+@whole("ALIASES", "STALE", "NONDETERMINISTIC")
 def same_buffer_every_time(case: Case, i: int) -> Vjp:
     """One gradient array a shape, overwritten by the next call while the caller still holds it."""
     buffers: dict[tuple[int, ...], Array] = {}
@@ -291,7 +346,7 @@ def mutates_input(case: Case, i: int) -> Vjp:
     return vjp
 
 
-@whole("MUTATES")
+@whole("MUTATES", everywhere=True)
 def mutates_cotangent(case: Case, i: int) -> Vjp:
     def vjp(inputs: Inputs, g: Any) -> tuple[Any, ...]:
         gradients = case.vjp(inputs, g)
@@ -314,7 +369,7 @@ def mutates_in_forward(case: Case, i: int) -> Case:
     return wrong(case, "mutates_in_forward", "MUTATES", case.vjp, f=f, input=i)
 
 
-@whole("ALIASES", "MUTATES")
+@whole("MUTATES", "ALIASES")
 def gradient_is_the_input(case: Case, i: int) -> Vjp:
     """The input's own memory is used for its gradient, and so is overwritten."""
 
@@ -327,7 +382,7 @@ def gradient_is_the_input(case: Case, i: int) -> Vjp:
     return vjp
 
 
-@whole("RAISES")
+@whole("RAISES", everywhere=True)
 def raises(case: Case, i: int) -> Vjp:
     def vjp(inputs: Inputs, g: Any) -> tuple[Any, ...]:
         raise IndexError("index 3 is out of bounds for axis 0 with size 3")
@@ -335,7 +390,7 @@ def raises(case: Case, i: int) -> Vjp:
     return vjp
 
 
-@whole("RAISES")
+@whole("RAISES", everywhere=True)
 def raises_for_larger_batches(case: Case, i: int) -> Vjp:
     def vjp(inputs: Inputs, g: Any) -> tuple[Any, ...]:
         if batch(case, inputs) > 2:
@@ -345,13 +400,13 @@ def raises_for_larger_batches(case: Case, i: int) -> Vjp:
     return vjp
 
 
-@whole("OTHER", "SHAPE", "RAISES", "ZERO")
+@whole("OTHER", "SHAPE", "RAISES", "ZERO", everywhere=True)
 def one_gradient_short(case: Case, i: int) -> Vjp:
     """The tuple of gradients has one too few."""
     return lambda inputs, g: case.vjp(inputs, g)[:-1]
 
 
-@whole("APPROXIMATION", "MISSING_TERM", "OTHER", "IGNORES_COTANGENT", "FACTOR", "BRANCH", "DIAGONAL_ONLY")
+@whole("OTHER", "APPROXIMATION", "MISSING_TERM", "IGNORES_COTANGENT", "FACTOR", "BRANCH", "DIAGONAL_ONLY")
 def straight_through(case: Case, i: int) -> Vjp | None:
     """The cotangent is handed on as it is."""
     inputs = next(case.points(1))
@@ -368,7 +423,8 @@ def straight_through(case: Case, i: int) -> Vjp | None:
 
 
 FAULTS = (
-    *PLAIN, divided_by_batch, times_batch, swapped_inputs, *(penalised(s) for s in (0.1, 1e-3, 1e-5)), diagonal_only, forward_difference,
-    taken_nearby, single_slot_cache, same_buffer_every_time, accumulates, mutates_input, mutates_cotangent, mutates_in_forward,
-    gradient_is_the_input, raises, raises_for_larger_batches, one_gradient_short, straight_through,
+    *PLAIN, divided_by_batch, times_batch, swapped_inputs, *(penalised(s) for s in (0.1, 1e-3, 1e-5)),
+    diagonal_only, forward_difference, taken_nearby, single_slot_cache, same_buffer_every_time, accumulates,
+    mutates_input, mutates_cotangent, mutates_in_forward, gradient_is_the_input, raises,
+    raises_for_larger_batches, one_gradient_short, straight_through,
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """Right layers with parameters: dense, normalisation, attention, convolution, pooling, recurrent cells, losses."""
 
+from typing import Any
+
 import numpy as np
 
 from .case import Array, Case, Pullback, between, case, generic, integers, positive, real
@@ -61,7 +63,11 @@ def ridge(x: Array, w: Array, y: Array) -> Pullback:
     """Squared error with the penalty of a half on w."""
     r = x @ w - y
     n = max(len(x), 1)
-    return (r * r).sum() / (2 * n) + 0.25 * (w * w).sum(), lambda g: (g * r @ w.T / n, g * (x.T @ r / n + 0.5 * w), -g * r / n)
+    return (r * r).sum() / (2 * n) + 0.25 * (w * w).sum(), lambda g: (
+        g * r @ w.T / n,
+        g * (x.T @ r / n + 0.5 * w),
+        -g * r / n,
+    )
 
 
 @case(x=generic("n", "k"), w=generic("k", "m"))
@@ -76,7 +82,7 @@ def normalise(x: Array, axis: int, eps: float) -> tuple[Array, Array]:
     return d * r, r
 
 
-def normalise_back(d: Array, z: Array, r: Array, axis: int) -> Array:
+def normalise_back(d: Array, z: Array, r: Array, axis: int) -> Any:
     return r * (d - d.mean(axis, keepdims=True) - z * (d * z).mean(axis, keepdims=True))
 
 
@@ -135,12 +141,21 @@ def causal_attention(q: Array, k: Array, v: Array) -> Pullback:
     return p @ v, pull
 
 
+def add_at(total: Array, place: Any, values: Array) -> None:
+    """np.add.at for any index; its stubs know integer arrays only."""
+    np.add.at(total, place, values)
+
+
 def windows(length: int, kernel: int, stride: int) -> Array:
     """The entries that each window sees: windows × kernel."""
     return np.arange(0, length - kernel + 1, stride)[:, None] + np.arange(kernel)
 
 
-@case(x=real("n", "c", "t"), w=real("o", "c", "p"), sizes={"n": (1, 2), "t": (3, 6), "p": (1, 3), "c": (1, 2), "o": (1, 3)})
+@case(
+    x=real("n", "c", "t"),
+    w=real("o", "c", "p"),
+    sizes={"n": (1, 2), "t": (3, 6), "p": (1, 3), "c": (1, 2), "o": (1, 3)},
+)
 def conv1d(x: Array, w: Array) -> Pullback:
     """Stride 2, padding 1."""
     at = windows(x.shape[2] + 2, w.shape[2], 2)
@@ -148,7 +163,7 @@ def conv1d(x: Array, w: Array) -> Pullback:
 
     def pull(g: Array) -> tuple[Array, ...]:
         padded = np.zeros((*x.shape[:2], x.shape[2] + 2), x.dtype)
-        np.add.at(padded, (slice(None), slice(None), at), np.einsum("nol,ocp->nclp", g, w))
+        add_at(padded, (slice(None), slice(None), at), np.einsum("nol,ocp->nclp", g, w))
         return padded[:, :, 1:-1], np.einsum("nol,nclp->ocp", g, columns)
 
     return np.einsum("nclp,ocp->nol", columns, w), pull
@@ -166,7 +181,7 @@ def conv2d(x: Array, w: Array, b: Array) -> Pullback:
 
     def pull(g: Array) -> tuple[Array, ...]:
         gradient = np.zeros_like(x)
-        np.add.at(gradient, at, np.einsum("noij,ocpq->ncijpq", g, w))
+        add_at(gradient, at, np.einsum("noij,ocpq->ncijpq", g, w))
         return gradient, np.einsum("noij,ncijpq->ocpq", g, patches), g.sum((0, 2, 3))
 
     return np.einsum("ncijpq,ocpq->noij", patches, w) + b[:, None, None], pull
@@ -192,13 +207,19 @@ def average_pool(x: Array) -> Pullback:
 
     def pull(g: Array) -> Array:
         gradient = np.zeros_like(x)
-        np.add.at(gradient, (slice(None), at), np.broadcast_to(g[..., None] / 3, (*g.shape, 3)))
+        add_at(gradient, (slice(None), at), np.broadcast_to(g[..., None] / 3, (*g.shape, 3)))
         return gradient
 
     return x[:, at].mean(-1), pull
 
 
-@case(x=real("n", "k"), h=real("n", "h"), c=real("n", "h"), w=real(lambda s: s["k"] + s["h"], lambda s: 4 * s["h"]), sizes={"h": (1, 3)})
+@case(
+    x=real("n", "k"),
+    h=real("n", "h"),
+    c=real("n", "h"),
+    w=real(lambda s: s["k"] + s["h"], lambda s: 4 * s["h"]),
+    sizes={"h": (1, 3)},
+)
 def lstm_cell(x: Array, h: Array, c: Array, w: Array) -> Pullback:
     """Outputs h and c."""
     xh = np.concatenate([x, h], 1)
@@ -260,7 +281,7 @@ def cross_entropy(x: Array, label: Array) -> Pullback:
     def pull(g: Array) -> Array:
         d = np.exp(y)
         d[rows, label] -= 1
-        return d * g / len(x)
+        return np.asarray(d * g / len(x))
 
     return -y[rows, label].mean(), pull
 

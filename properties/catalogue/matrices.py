@@ -1,11 +1,13 @@
 """Right functions of matrices; the domain says which matrices."""
 
+from typing import Any
+
 import numpy as np
 
 from .case import Array, Case, Pullback, case, definite, real, regular
 
 
-def transposed(a: Array) -> Array:
+def transposed(a: Array) -> Any:
     return np.swapaxes(a, -1, -2)
 
 
@@ -37,7 +39,7 @@ def log_determinant(a: Array) -> Pullback:
     return np.linalg.slogdet(a)[1], lambda g: g * np.linalg.inv(a).T
 
 
-def cholesky_back(low: Array, g: Array) -> Array:
+def cholesky_back(low: Array, g: Array) -> Any:
     """Murray 2016, arXiv:1602.07527, equation 10: the symmetric gradient."""
     phi = np.tril(low.T @ np.tril(g))
     phi[np.diag_indices_from(phi)] /= 2
@@ -53,7 +55,7 @@ def cholesky(a: Array) -> Pullback:
 
     def pull(g: Array) -> Array:
         s = cholesky_back(low, g)
-        return 2 * np.tril(s) - np.diag(np.diag(s))
+        return np.asarray(2 * np.tril(s) - np.diag(np.diag(s)))
 
     return low, pull
 

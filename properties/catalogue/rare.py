@@ -146,7 +146,7 @@ def waiting(host: str, condition: str, change: Change, i: int, kind: str, sizes:
     """The host, with a mistake in input i's gradient where the condition holds."""
     case = functions()[host]
     case = case.renamed(host, domain=replace(case.domain, sizes={**case.domain.sizes, **sizes}))
-    name = getattr(change, "__name__").replace("<lambda>", "plus_1") + f"_at_{condition}"
+    name = change.__name__.replace("<lambda>", "plus_1") + f"_at_{condition}"
     holds = CONDITIONS[condition]
 
     def vjp(inputs: Inputs, g: Any) -> tuple[Any, ...]:
@@ -155,7 +155,13 @@ def waiting(host: str, condition: str, change: Change, i: int, kind: str, sizes:
             gradients[i] = change(gradients[i])
         return tuple(gradients)
 
-    effect = {"doubled": "FACTOR", "negated": "SIGN", "zeroed": "ZERO", "transposed": "PERMUTED", "off_by_1_percent": "FACTOR"}
-    also = (*VAGUE, effect.get(getattr(change, "__name__"), "ZERO"), "FACTOR", "APPROXIMATION", "NONLINEAR")
+    effect = {
+        "doubled": "FACTOR",
+        "negated": "SIGN",
+        "zeroed": "ZERO",
+        "transposed": "PERMUTED",
+        "off_by_1_percent": "FACTOR",
+    }
+    also = (*VAGUE, effect.get(change.__name__, "ZERO"), "FACTOR", "APPROXIMATION", "NONLINEAR")
     index = (-1,) * functions()[host].domain.sample(0, {n: 2 for n in case.domain.letters()}, "generic")[i].ndim
     return wrong(case, name, kind, vjp, also=also, input=i, index=index if change is last_doubled else None)

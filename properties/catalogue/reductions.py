@@ -1,27 +1,29 @@
 """Right functions that reduce, scan, sort or select along an axis."""
 
+from typing import Any
+
 import numpy as np
 from scipy import special
 
 from .case import Array, Case, Pullback, between, case, generic, integers, mask, positive, real
 
 
-def along(g: Array, x: Array, axis: int = -1) -> Array:
+def along(g: Array, x: Array, axis: int = -1) -> Any:
     """A cotangent of a reduction, broadcast back along its axis."""
     return np.broadcast_to(np.expand_dims(g, axis), x.shape)
 
 
-def one_hot(index: Array, x: Array) -> Array:
+def one_hot(index: Array, x: Array) -> Any:
     """Ones at an index along the last axis."""
     return np.arange(x.shape[-1]) == np.expand_dims(index, -1)
 
 
-def softmax_of(x: Array) -> Array:
+def softmax_of(x: Array) -> Any:
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)
 
 
-def product_of_others(x: Array) -> Array:
+def product_of_others(x: Array) -> Any:
     """The product of all other entries, right where some are zero: prefix times suffix."""
     ones = np.ones((*x.shape[:-1], 1), x.dtype)
     before = np.cumprod(np.concatenate([ones, x[..., :-1]], -1), -1)
@@ -71,7 +73,9 @@ def cumprod(x: Array) -> Pullback:
     """Right where entries are zero."""
 
     def pull(g: Array) -> Array:
-        return np.array([sum(g[j] * np.prod(np.delete(x[: j + 1], i)) for j in range(i, x.size)) for i in range(x.size)])
+        return np.array(
+            [sum(g[j] * np.prod(np.delete(x[: j + 1], i)) for j in range(i, x.size)) for i in range(x.size)]
+        )
 
     return np.cumprod(x), pull
 
@@ -292,10 +296,10 @@ def segment_mean(x: Array, segment: Array) -> Pullback:
 def circular_convolution(x: Array, w: Array) -> Pullback:
     at = (np.arange(x.size)[:, None] - np.arange(w.size)) % x.size
 
-    def pull(g: Array) -> Pullback:
+    def pull(g: Array) -> tuple[Array, Array]:
         gradient = np.zeros_like(x)
         np.add.at(gradient, at, np.outer(g, w))
-        return gradient, x[at].T @ g  # type: ignore[return-value]
+        return gradient, x[at].T @ g
 
     return x[at] @ w, pull
 

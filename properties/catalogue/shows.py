@@ -28,8 +28,8 @@ def same(a: Any, b: Any) -> bool:
 def shows(case: Case, inputs: Inputs, seed: int = 0) -> str:
     """How a wrong case gives itself away at a point, in a word; empty where it behaves like its right twin.
 
-    A difference counts from 1e-8 of the largest entry in float64 and from 100 roundings in lesser precision: less than that
-    is the arithmetic's own. Some mistakes need a second call at another point: the inputs times 7/8, inside every domain.
+    A difference counts from 1e-8 of the largest entry in float64 and from 100 roundings in lesser precision: less than
+    that is the arithmetic's own. Some mistakes need a second call elsewhere: at the inputs times 7/8.
     """
     elsewhere = tuple(np.asarray(x * x.dtype.type(0.875)) if x.dtype.kind == "f" else x for x in inputs)
     assert case.truth is not None
