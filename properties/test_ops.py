@@ -222,6 +222,7 @@ def test_matmul_is_right_on_any_batch_and_on_vectors(shapes: BroadcastableShapes
         (lambda x: ops.prod(x), [2.0, 0.0, 0.0], [0, 0, 0]),
         (lambda x: ops.sum(x**2), [-1.0, 0.0], [-2, 0]),
         (lambda x: ops.sum(x**0), [0.0, 1.0], [0, 0]),
+        (lambda x: ops.sum(x ** np.array([2.0, 3.0])), [0.0, -2.0], [0, 12]),
         (lambda x: ops.sum(x[[0, 0, 1]]), [5.0, 5.0, 5.0], [2, 1, 0]),
         (lambda x: ops.sum(ops.take(x, np.array([1, -1, 1]))), [5.0, 5.0], [0, 3]),
         (lambda x: ops.sum(ops.softplus(x)), [-800.0, 0.0, 800.0], [0, 0.5, 1]),

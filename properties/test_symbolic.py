@@ -22,6 +22,7 @@ from gradcheck.backprop import (
     sensitivity,
     trace,
 )
+from gradcheck.backprop.sweep import evaluate
 from properties.differences import ROUNDINGS, mismatches, random_like
 from properties.test_sweep import SLOTS, data, random_graph
 
@@ -100,10 +101,31 @@ def test_the_backward_graph_of_the_backward_graph_is_the_finite_difference_of_th
     assert mismatches(third, {**arrays, "cotangent_": np.ones(())}, np.ones(())) == []
 
 
+def test_second_derivatives_keep_float32() -> None:
+    """jvp, hvp, Jacobian and Hessian of float32 data are float32, and close to those of float64."""
+    narrow = {k: a.astype("float32") for k, a in ARRAYS.items()}
+    v = {k: random_like(RNG, a.shape) for k, a in ARRAYS.items()}
+    for found, exact in zip(
+        (
+            jvp(GRAPH, narrow, v),
+            hvp(GRAPH, narrow, v)["x"],
+            jacobian(GRAPH, narrow)["w"],
+            hessian(GRAPH, narrow)["x", "w"],
+        ),
+        (
+            jvp(GRAPH, ARRAYS, v),
+            hvp(GRAPH, ARRAYS, v)["x"],
+            jacobian(GRAPH, ARRAYS)["w"],
+            hessian(GRAPH, ARRAYS)["x", "w"],
+        ),
+        strict=True,
+    ):
+        assert found.dtype == np.float32
+        assert np.allclose(found, exact, rtol=0, atol=2.0**-14)  # of 23 bits, nine are left to sums of terms below 8
+
+
 def sum_of(graph: Any, nodes: dict[str, Node], weights: Any) -> Any:
     """The outputs of ``graph`` replayed on ``nodes``, weighted and summed: graphs are functions too."""
-    from gradcheck.backprop.sweep import evaluate
-
     values = evaluate(graph, nodes, next(iter(nodes.values())).trace.constant)
     return sum((ops.sum(values[o.index] * w) for o, w in zip(graph.outputs, weights, strict=True)), 0.0)
 
