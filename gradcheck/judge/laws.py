@@ -38,6 +38,7 @@ class Hearing:
     raw: list[Any]
     given: list[Array]
     gradients: list[Array]
+    largest: float = 0.0  # the largest entry of the value
     second: list[Array] = field(default_factory=list)  # gradients for `other`
     wobble: list[Array] = field(default_factory=list)
 
@@ -58,23 +59,32 @@ class Hearing:
         """Blocks where two answers that should be equal differ by more than rounding.
 
         √eps relative to the block is far above rounding and far below any mistake of this kind; what is below 1000 eps of the
-        largest gradient is rounding of a gradient that is really zero. `relative` widens √eps for answers reached in another
+        largest gradient, or of ⟨v, y⟩ over the extent of x, is rounding of a gradient that is really zero. `relative` widens √eps for answers reached in another
         order of operations, which may also differ by 100 times what an ulp's move of the inputs changes.
         """
         everything = max((float(np.max(np.abs(g), initial=0.0)) for g in self.gradients), default=0.0)
+        value = float(np.max(np.abs(self.cotangent), initial=0.0)) * self.largest
         for b, (a, e) in enumerate(zip(found, expected, strict=True)):
             eps = self.eps(b)
             ratio = max(1.0, float(np.max(np.abs(e), initial=0.0)) / max(float(np.max(np.abs(self.gradients[b]), initial=0.0)), 1e-300))
             wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble and relative else 0.0
             size = float(np.max(np.abs(e), initial=0.0))
-            allowed = max(np.sqrt(eps), relative) * size + ratio * (100 * wobble + 1000 * eps * everything)
+            allowed = max(np.sqrt(eps), relative) * size + ratio * (100 * wobble + 1000 * eps * max(everything, value / self.extent(b)))
             if not np.array_equal(a, e, equal_nan=True) and not bool(np.all(np.abs(a - e) <= allowed)):
                 yield b
 
     def eps(self, b: int) -> float:
         """The coarsest precision that plays a part in the gradient of block b."""
         dtypes = [self.bench.primals[self.bench.blocks[b]].dtype, *(m.dtype for m in self.bench.models if m.dtype.kind in "fc")]
+        gradient = self.gradients[b]
+        if np.array_equal(gradient, gradient.astype(np.float32)):  # float32 inside
+            dtypes.append(np.dtype(np.float32))
         return float(max(np.finfo(d).eps for d in dtypes))
+
+    def extent(self, b: int) -> float:
+        """The typical size of the entries of block b, 1 where they are all zero."""
+        x = np.abs(as_real(self.bench.primals[self.bench.blocks[b]]))
+        return float(np.max(x, initial=0.0)) or 1.0
 
 
 def hear(bench: Bench, cotangent: Array, other: Array) -> Hearing:

@@ -101,7 +101,11 @@ class Sweep:
         base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
         if any(self.dead) and not all(self.dead):
             base = max(base, min(float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead))
-        return [Rung(t, float(slope[k]), base / t + floor) for t, slope in zip(self.steps, self.slopes, strict=True)]
+        rows = zip(self.steps, self.slopes, self.changes, strict=True)  # after a long step y itself is larger, and so its rounding
+        return [
+            Rung(t, float(slope[k]), max(base, 0.25 * SAFETY * self.eps * float(change[k])) / t + floor)
+            for t, slope, change in rows
+        ]
 
 
 class Prober:
@@ -111,6 +115,7 @@ class Prober:
         self.bench = bench
         self.origin = origin
         self.slack = slack
+        self._sizes = _sizes(bench, origin)
         self.face = 0.0  # eps of a lower precision found behind a higher one
         self._spreads: dict[int, Array] = {}
 
@@ -187,7 +192,7 @@ class Prober:
             direction,
             claimed=np.array([float(c @ direction) for c in claims]),
             weight=np.array([float(np.abs(c) @ np.abs(direction)) for c in claims]),
-            claim_noise=self._claim_noise(direction, claims, claim_noise, scale.eps),
+            claim_noise=self._claim_noise(direction, cotangents, claims, claim_noise, scale.eps),
             eps=scale.eps,
             slack=self.slack,
         )
@@ -239,7 +244,7 @@ class Prober:
         self._find_face(yp, sweep)
         third = np.abs((zp - zm) - 2 * (yp - ym)) / np.sqrt(10)
         near, far = yp + ym - 2 * self.origin, zp + zm - 2 * self.origin
-        floor = 0.5 * sweep.eps * np.abs(self.origin)
+        floor = sweep.eps * self._sizes
         if sweep.kinked is None:
             self._find_kinks(sweep, near, far, np.maximum(third, floor))
             right = (4 * (yp - self.origin) - (zp - self.origin)) / (2 * t)
@@ -258,7 +263,7 @@ class Prober:
     def _settle_edge(self, sweep: Sweep, side: int, t: float, cotangents: Array, claims: Sequence[Array]) -> None:
         """However small the step, f is defined on one side only: one-sided rungs from here on."""
         sweep.edge = side
-        sweep.spread = sweep.eps * np.abs(np.where(np.isfinite(self.origin), self.origin, 0.0))
+        sweep.spread = sweep.eps * self._sizes
         sweep.sigma = 4 * _project(cotangents, sweep.spread)
         for step in (t, 30 * t, 900 * t, 27000 * t):
             self._add(sweep, step, cotangents, claims)
@@ -358,10 +363,17 @@ class Prober:
                 self.face = eps
                 return
 
-    def _claim_noise(self, direction: Array, claims: Sequence[Array], moved: Array | None, eps: float) -> Array:
-        """How much ⟨c, u⟩ may owe to the rounding inside backward: what an ulp's move showed, and a few ulps of each entry."""
+    def _claim_noise(
+        self, direction: Array, cotangents: Array, claims: Sequence[Array], moved: Array | None, eps: float
+    ) -> Array:
+        """How much ⟨c, u⟩ may owe to the rounding inside backward.
+
+        A few ulps of each entry, a few of ⟨v, y⟩ (a gradient that is really zero is the rounding of terms of that size), and what
+        moving the inputs by an ulp has shown.
+        """
         weights = np.array([np.linalg.norm(c * direction) for c in claims])
         floor = 4 * eps * np.array([float(np.abs(c) @ np.abs(direction)) for c in claims])
+        floor += 4 * eps * _project(cotangents, self._sizes)
         if moved is None or not weights[0]:
             return floor
         wobble = moved * direction
@@ -372,3 +384,16 @@ class Prober:
 def _project(cotangents: Array, spread: Array) -> Array:
     """The noise of ⟨v, y⟩: outputs round independently, and random signs keep equal roundings from adding up."""
     return np.asarray(np.sqrt((cotangents**2) @ (spread**2)), dtype=float)
+
+
+def _sizes(bench: Bench, origin: Array) -> Array:
+    """What an output's rounding is relative to: half the largest entry of its array, since small entries come of cancellation."""
+    sizes = np.zeros(origin.shape)
+    start = 0
+    for model in bench.models:
+        if model.dtype.kind in "fc" and model.size:
+            stop = start + model.size * (2 if model.dtype.kind == "c" else 1)
+            part = np.abs(origin[start:stop])
+            sizes[start:stop] = 0.5 * float(np.max(part[np.isfinite(part)], initial=0.0))
+            start = stop
+    return sizes

@@ -130,6 +130,7 @@ class _Case:
         self.kinks: list[str] = []
         self.resolutions: dict[str | int, float] = {}
         self.finished = False
+        self.face = 0.0  # eps of a lower precision found behind the dtype
 
     def judge(self) -> None:
         """Fill in findings, reasons, kinks and resolutions. Raises BudgetError, TimeLimitError."""
@@ -141,6 +142,7 @@ class _Case:
             self.finished = True  # an empty output has nothing to be wrong about but its gradients' shapes
         try:
             hearing = hear(self.bench, cotangents[0], cotangents[-1])
+            hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
             self._hear_laws(hearing)
             if len(cotangents) > 1 and not hearing.second:
                 hearing.second = ask(hearing, cotangents[-1])
@@ -222,7 +224,7 @@ class _Case:
         A change of a percent is no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out.
         """
         bench = self.bench
-        moved = {i: _nudged(bench.primals[i]) for i in bench.blocks if bench.primals[i].size}
+        moved = {i: _nudged(bench.primals[i], self.face) for i in bench.blocks if bench.primals[i].size}
         try:
             nudged = ask(hearing, hearing.cotangent, moved)
         except BackwardError:
@@ -230,7 +232,7 @@ class _Case:
         wobbles = []
         for b, (a, g) in enumerate(zip(nudged, hearing.gradients, strict=True)):
             change = np.abs(a - g)
-            limit = 1e-2 if hearing.eps(b) < 1e-10 else 0.3
+            limit = 1e-2 if max(self.face, hearing.eps(b)) < 1e-10 else 0.3
             change[~(change <= limit * max(float(np.max(np.abs(g), initial=0.0)), 1e-300))] = 0.0
             wobbles.append(change)
         return wobbles
@@ -273,6 +275,11 @@ class _Case:
                 signs = np.where(claims[0] == 0, signs, np.sign(claims[0]))
             direction = signs * unit * self.rng.integers(32, 97, unit.size) / 64
             sweep = prober.sweep(position, direction, cotangents, claims, wobble)
+            if prober.face > self.face:  # backward rounds as coarsely as forward was found to
+                self.face = prober.face
+                hearing.wobble = self._wobble(hearing)
+                wobble = hearing.wobble[b] if hearing.wobble else None
+                sweep = prober.sweep(position, direction, cotangents, claims, wobble)
             if not sweep.steps:
                 outcome.reason = f"forward is not defined around {place(outcome.label)}; move it into the domain"
                 return outcome
@@ -523,17 +530,19 @@ def _rank(finding: Finding) -> tuple[int, float]:
     return (len(order) + 1, -finding.severity)
 
 
-def _nudged(primal: Array) -> Array:
-    """Every entry moved by one ulp, up or down by its own last bits, so that equal entries stay equal and zeros stay zero."""
+def _nudged(primal: Array, face: float) -> Array:
+    """Every entry moved by one ulp (of the precision `face`, where that is coarser), up or down by its own last bits.
+
+    Equal entries stay equal and zeros stay zero, so that no tie is broken and no kink crossed that the values sit on.
+    """
     flat = as_real(primal)
     size = flat.dtype.itemsize
+    up = np.ones(flat.shape, bool)
     if size in (2, 4, 8):
         bits = flat.view(f"u{size}")
         up = ((bits ^ (bits >> 1) ^ (bits >> 3)) & 1).astype(bool)
-    else:
-        up = np.ones(flat.shape, bool)
-    moved = np.nextafter(flat, np.where(up, np.inf, -np.inf).astype(flat.dtype))
-    return like(np.where(flat == 0, flat, moved), primal)
+    eps = max(face, float(np.finfo(flat.dtype).eps))
+    return like(flat * np.where(up, 1 + eps, 1 - eps).astype(flat.dtype), primal)
 
 
 def _alike(a: Array, b: Array, bench: Bench) -> bool:
