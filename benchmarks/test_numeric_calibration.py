@@ -1,4 +1,4 @@
-"""A table of every scheme on every calibration function: how often the error covers the truth, and how far it overshoots.
+"""A table of every scheme on every calibration function: how often its error covers the truth, how far it overshoots.
 
 ``pytest benchmarks/test_numeric_calibration.py -s`` prints it; a cell reads coverage, median estimate over true error.
 """

@@ -41,9 +41,9 @@ class Calibration:
     """How one scheme did on one case.
 
     ``coverage`` the share of points whose true error is within the estimated one; ``relative`` the median estimated
-    error over the true derivative; ``slack`` the median estimated error over the true error, infinite where the value is
-    mostly exact; ``evaluations`` the mean calls of f.
-    A scheme that refuses every point (``NotAnalyticError``) has ``answered`` 0 and NaN for the rest.
+    error over the true derivative; ``slack`` the median estimated error over the true error, infinite where the value
+    is mostly exact; ``evaluations`` the mean calls of f. A scheme that refuses every point (``NotAnalyticError``) has
+    ``answered`` 0 and NaN for the rest.
     """
 
     answered: int
@@ -76,8 +76,17 @@ def measure(scheme: Scheme, case: Case, points: int, seed: int = 0) -> Calibrati
         calls += estimate.evaluations
     if not covered:
         return Calibration(0, np.nan, np.nan, np.nan, np.nan)
-    median = [float(np.median(np.nan_to_num(ratios, nan=0.0, posinf=np.inf))) for ratios in (relative, slack)]
-    return Calibration(len(covered), sum(covered) / len(covered), *median, calls / len(covered))
+    return Calibration(
+        answered=len(covered),
+        coverage=sum(covered) / len(covered),
+        relative=_median(relative),
+        slack=_median(slack),
+        evaluations=calls / len(covered),
+    )
+
+
+def _median(ratios: list[float]) -> float:
+    return float(np.median(np.nan_to_num(ratios, nan=0.0, posinf=np.inf)))  # 0/0: exact, and said to be
 
 
 _f32 = np.float32

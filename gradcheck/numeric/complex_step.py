@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,11 @@ Array = NDArray[Any]
 
 # Truncation is (step/scale)² relative: 2^-70 puts it below the rounding of longdouble, and far above underflow.
 STEP = 2.0**-70
+# No two neighbouring points take the same one, so that rounding of the imaginary part, too, shows as noise.
+MANTISSAS = (1.0, 1.3714, 1.8236, 1.1127, 1.5893)
+# Units of rounding that no step along this line can show, since they come from the other entries of x: what a dot
+# product of a dozen terms costs at worst.
+ROUNDINGS = 12.0
 REMEDY = "use Richardson(), which needs real values only, or write f with analytic operations"
 
 
@@ -49,18 +55,19 @@ class ComplexStep:
         if order != 1:
             raise ValueError(f"order is {order}: the complex step knows first derivatives only; use Richardson()")
         # A third of it, since a slope that is 1 everywhere would pass for one computed in float32.
-        slopes = line.of(lambda x: _slope(line, x) / 3)
-        value = _slope(line, line.x[()]).astype(line.work).ravel()
-        error = 3 * line_noise(slopes)
+        steps = (line.scale * STEP * mantissa for mantissa in cycle(MANTISSAS))
+        slopes = line.of(lambda x: _slope(line, x, next(steps)) / 3)
+        value = _slope(line, line.x[()], next(steps)).astype(line.work).ravel()
+        error = 3 * line_noise(slopes) + ROUNDINGS * line.eps * np.abs(value)
         _cross_check(line, value, error)
         known = np.isfinite(value) & np.isfinite(error)
         evaluations = line.evaluations + slopes.evaluations + 1
         return Estimate(np.where(known, value, np.nan), np.where(known, error, np.inf), evaluations)
 
 
-def _slope(line: Line, x: Any) -> Array:
+def _slope(line: Line, x: Any, step: float) -> Array:
     """Im f(x + ih·u)/h, in the shape of f(x)."""
-    h = x.dtype.type(line.scale * STEP)
+    h = x.dtype.type(step)
     moved = np.asarray(x).astype(np.result_type(x.dtype, np.complex64))
     if line.u is None:
         moved.imag[line.index] = h
