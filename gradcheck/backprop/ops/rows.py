@@ -31,8 +31,8 @@ def op(
 ) -> Function:
     """Add one row to the table and return its public callable, for arrays and nodes alike.
 
-    The callable takes the parents first and then the static arguments, by position or by name, as in the signature of
-    ``value``. Its docstring is ``doc`` or that of ``value``.
+    The callable takes the parents by position and then the static arguments by position or by name: what follows ``g``
+    and ``y`` in the signature of the vjp. Its docstring is ``doc`` or that of ``value``.
     """
     domains = domain if isinstance(domain, tuple) else (domain,)
     family = vjp.__module__.rpartition(".")[2]
