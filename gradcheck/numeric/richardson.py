@@ -30,8 +30,9 @@ class Richardson:
     Eng. Software 4 (1982) 75), and larger steps are believed only while they agree with all smaller ones
     (``lepski.Climb``). About 50 calls of f in float64, 30 in float32. ``depth`` 2 compares two rungs, the least.
 
-    Where it errs: noise of a tenth of |f| and more is taken for a function too fast for the step, and half precision
-    inside a float64 f is noticed only where f's outputs show it.
+    Where it errs: at a kink exactly, it gives the mean of the two slopes (``Forward`` and ``Backward`` tell); noise
+    of a tenth of |f| and more is taken for a function too fast for the step; and half precision inside a float64 f is
+    noticed only where f's outputs show it.
 
     >>> from gradcheck.numeric import derivative
     >>> e = derivative(np.exp, 1.0, scheme=Richardson())
