@@ -51,7 +51,7 @@ def learn(system, slope, engine_slope, cost, start, data, batch, learning_rate, 
     for half in range(3):
         (J, hand), (engine_J, engine) = slope(point, few), engine_slope(point, few)
         # Layers of at most 64 units, there and back, six operations each, and a sum over 60 examples.
-        rounding = rounding_of(partial(slope, data=few), point, 2 * 2 * (64 + 6) + 60)
+        rounding = rounding_of(slope, point, few, 2 * 2 * (64 + 6) + 60)
         assert abs(J - engine_J) <= rounding["cost"]
         for name in point:
             assert np.all(np.abs(hand[name] - engine[name]) <= rounding[name]), (system, half, name)
@@ -157,7 +157,7 @@ def test_mlpclassifier_has_our_gradient_and_that_of_finite_differences(
     data = {"x": x, "y": targets} | ({"weights": weights} if weighted else {})
     total, ours = net.slope(parameters, data)
     # Three layers of at most 64 units, there and back, eight operations each, and a sum over 40 examples.
-    rounding = rounding_of(partial(net.slope, data=data), parameters, 2 * 3 * (64 + 8) + 40)
+    rounding = rounding_of(net.slope, parameters, data, 2 * 3 * (64 + 8) + 40)
     assert abs(loss - total) <= rounding["cost"]
     for name in parameters:
         assert np.all(np.abs(theirs[name] - ours[name]) <= rounding[name]), name

@@ -65,8 +65,7 @@ def test_s2_holds_for_any_layers(hidden, units, seed):
 @given(examples=st.integers(1, 9), batch=st.integers(1, 9), seed=st.integers(0, 2**16))
 def test_s3_holds_for_any_batch(examples, batch, seed):
     """The row-major formulas are the gradient of the cost for any m."""
-    checks = s3.run(examples=examples, batch=batch, seed=seed, steps=2, learning_rate=0.1).checks
-    assert all(check.ok for check in checks if "descent" not in check.pair)  # two noisy steps promise nothing
+    assert not broken(s3.run(examples=examples, batch=batch, seed=seed, steps=2))
 
 
 @settings(deadline=None, max_examples=12)

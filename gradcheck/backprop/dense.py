@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from gradcheck.backprop import ops
 from gradcheck.backprop.errors import ShapeError
 from gradcheck.backprop.graph import Graph, trace
-from gradcheck.backprop.losses import LOSSES, REDUCTIONS, Value, cost
+from gradcheck.backprop.losses import LOSSES, REDUCTIONS, cost
+from gradcheck.backprop.op import Value
 from gradcheck.backprop.sweep import backward, forward
 
 Arrays = dict[str, NDArray[Any]]

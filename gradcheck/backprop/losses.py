@@ -23,11 +23,10 @@ does at about 37 (1 − 2⁻⁵³ rounds to 1); those from logits have no such e
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from gradcheck.backprop import ops
+from gradcheck.backprop.op import Value
 
-Value = Any  # an array, or a node that stands for one
 Loss = Callable[[Value, Value, int], Value]
 
 

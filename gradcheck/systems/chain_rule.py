@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from gradcheck import numeric
 from gradcheck.backprop import jacobian, ops, trace
-from gradcheck.systems.verify import Arrays, Check, each_pair, rounding_of
+from gradcheck.backprop.dense import Arrays
+from gradcheck.systems.verify import Check, each_pair, rounding_of
 
 Array = NDArray[Any]
 
@@ -52,10 +53,12 @@ def verify(seed: int) -> list[Check]:
     ):
         x = rng.standard_normal(graph.inputs["x"].shape)
 
-        def as_slope(moved: Arrays, by_hand: Any = by_hand) -> tuple[float, Arrays]:
+        def as_slope(moved: Arrays, _: Arrays, by_hand: Any = by_hand) -> tuple[float, Arrays]:
             return 0.0, {"J": by_hand(moved["x"])}
 
-        rounding = rounding_of(as_slope, {"x": x}, 20)["J"]  # sums of 3 and 4 terms and two functions, there and back
+        rounding = rounding_of(as_slope, {"x": x}, {}, 20)[
+            "J"
+        ]  # sums of 3 and 4 terms and two functions, there and back
         checks += each_pair(
             quantity, by_hand(x), jacobian(graph, {"x": x})["x"], numeric.jacobian(function, x), rounding
         )

@@ -9,16 +9,15 @@ The error ``E = ½ Σ (d − y)²`` runs over all patterns and outputs, d desire
 - ``∂E/∂w_ij = δ_j · o_i``, summed over the patterns; gradient descent ``w ← w − η ∂E/∂w``
 """
 
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gradcheck.backprop.dense import Dense
+from gradcheck.backprop.dense import Arrays, Dense
 from gradcheck.backprop.descent import gradient_descent
 from gradcheck.systems.hyperparameters import hidden_widths
-from gradcheck.systems.verify import Arrays, Check, Outcome, fallen, three_ways, worst
+from gradcheck.systems.verify import Check, Outcome, three_ways, worst
 
 TITLE = "the bias-free delta rule"
 Array = NDArray[np.float64]
@@ -96,9 +95,10 @@ def verify(point: Arrays, data: Arrays) -> tuple[Check, ...]:
     widest = max(max(w.shape) for w in point.values())
     return three_ways(
         point,
-        cost=lambda w: error(list(w.values()), **data),
-        hand=partial(slope, data=data),
-        engine=partial(engine_slope, data=data),
+        data,
+        cost=lambda w, data: error(list(w.values()), **data),
+        hand=slope,
+        engine=engine_slope,
         roundings=2 * len(point) * (widest + 4) + len(data["x"]),
     )
 
@@ -138,5 +138,5 @@ def run(
         title="S2",
     )
     checks = worst(verify(start, data), verify(end.parameters, data))
-    fall = fallen("E", end.curve[0], end.curve[-1])
-    return Outcome(TITLE, {"E": end.curve}, (*checks, first_order_fall(start, data), fall))
+    fallen = Check("E", "after descent ≤ before", float(end.curve[-1] - end.curve[0]), 0.0)
+    return Outcome(TITLE, {"E": end.curve}, (*checks, first_order_fall(start, data), fallen))

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from gradcheck import numeric
 from gradcheck.backprop import Graph, backward, backward_graph, forward, hessian, sensitivity, trace
+from gradcheck.backprop.dense import Arrays
 from gradcheck.systems import chain_rule, regression
 from gradcheck.systems.verify import (
     BEYOND,
-    Arrays,
     Check,
     Outcome,
     compare,
@@ -100,16 +100,16 @@ def ladder(n: int) -> Table:
     return {f"u{i}": Operation(square[0], (f"u{i - 1}",) * 2, square[1]) for i in range(1, n + 1)}
 
 
-def u_of(point: Arrays) -> float:
-    """u = sin(xy) · (xy + eˣ)."""
+def u_of(point: Arrays, _: Arrays) -> float:
+    """u = sin(xy) · (xy + eˣ); there are no data."""
     x, y = point["x"], point["y"]
     return float(np.sin(x * y) * (x * y + np.exp(x)))
 
 
-def gradient_of_u(point: Arrays) -> tuple[float, Arrays]:
+def gradient_of_u(point: Arrays, no_data: Arrays) -> tuple[float, Arrays]:
     """u, with ∂u/∂x and ∂u/∂y from the grad_table."""
     grad, _ = grad_table(EXAMPLE, {name: float(value) for name, value in point.items()})
-    return u_of(point), {name: np.array(grad[name]) for name in point}
+    return u_of(point, no_data), {name: np.array(grad[name]) for name in point}
 
 
 def hessian_of_u(x: float, y: float) -> NDArray[np.float64]:
@@ -131,10 +131,10 @@ def graph_of_u() -> Graph:
 def verify_table(point: Arrays) -> list[Check]:
     """Compare ∂u three ways and more: numeric = symbolic = both numerical ways, and the work = the number of edges."""
     graph, inputs = graph_of_u(), {name: float(value) for name, value in point.items()}
-    table, (_, by_hand) = backward(forward(graph, **point)), gradient_of_u(point)
+    table, (_, by_hand) = backward(forward(graph, **point)), gradient_of_u(point, {})
     roundings = 2 * len(EXAMPLE)  # a number passes through each operation at most once, there and back
-    rounding = rounding_of(gradient_of_u, point, roundings)
-    checks = list(three_ways(point, u_of, gradient_of_u, partial(_slope, graph), roundings))
+    rounding = rounding_of(gradient_of_u, point, {}, roundings)
+    checks = list(three_ways(point, {}, u_of, gradient_of_u, partial(_slope, graph), roundings))
 
     symbolic = forward(backward_graph(graph), **point, cotangent=1.0).outputs
     sensitive = sensitivity(graph, point)
@@ -157,15 +157,15 @@ def verify_second(point: Arrays) -> list[Check]:
     """Compare ∂²u three ways, and with B differentiated again, symbolically."""
     graph, at = graph_of_u(), np.array([float(value) for value in point.values()])
 
-    def by_hand(moved: Arrays) -> tuple[float, Arrays]:
+    def by_hand(moved: Arrays, _: Arrays) -> tuple[float, Arrays]:
         return 0.0, {"∂²u": hessian_of_u(float(moved["x"]), float(moved["y"]))}
 
-    rounding = rounding_of(by_hand, point, 4 * len(EXAMPLE))["∂²u"]  # through each operation there and back, twice
+    rounding = rounding_of(by_hand, point, {}, 4 * len(EXAMPLE))["∂²u"]  # through each operation there and back, twice
     H = hessian(graph, point)
     by_engine = np.array([[H[a, b] for b in point] for a in point])
     BB = backward_graph(backward_graph(graph))  # its cotangent0 and cotangent1 weigh ∂u/∂x and ∂u/∂y
     rows = [forward(BB, **point, cotangent=1.0, cotangent0=a, cotangent1=1.0 - a).outputs[:2] for a in (1.0, 0.0)]
-    numerically = numeric.hessian(lambda xy: u_of({"x": xy[0], "y": xy[1]}), at)
+    numerically = numeric.hessian(lambda xy: u_of({"x": xy[0], "y": xy[1]}, {}), at)
     return [
         *each_pair("∂²u", hessian_of_u(*at), by_engine, numerically, rounding),
         compare("∂²u", "numeric = B differentiated again", by_engine, np.array(rows), rounding),
@@ -204,14 +204,14 @@ def run(*, steps: int = 200, learning_rate: float = 0.2, rungs: int = 10, seed: 
     return Outcome(TITLE, curves, (*checks, *(check for fit in fits for check in fit.checks)))
 
 
-def _slope(graph: Graph, point: Arrays) -> tuple[float, Arrays]:
+def _slope(graph: Graph, point: Arrays, _: Arrays) -> tuple[float, Arrays]:
     tape = forward(graph, **point)
     table = backward(tape)
     return float(tape.output), {name: table[name] for name in point}
 
 
 def _along(point: Arrays, name: str, value: Any) -> float:
-    return u_of({**point, name: value})
+    return u_of({**point, name: value}, {})
 
 
 def _climb(u: Any, n: int) -> Any:
