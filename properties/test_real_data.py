@@ -177,3 +177,14 @@ def test_a_gradient_wrong_by_a_thousandth_is_noticed_on_digits(digits):
     assert_is_the_derivative(cost, right, point, rounding, seed=0)
     with pytest.raises(AssertionError, match=r"Θ\(1\)"):
         assert_is_the_derivative(cost, right | {"Θ(1)": 1.001 * right["Θ(1)"]}, point, rounding, seed=0)
+
+
+def test_a_missing_framework_is_a_skip_and_in_ci_a_failure(require, monkeypatch):
+    """`require` skips with the reason; under GRADCHECK_REQUIRE_ALL=1 the same is a failure."""
+    monkeypatch.delenv("GRADCHECK_REQUIRE_ALL", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="needs no_such_framework, which is not installed"):
+        require("no_such_framework")
+    monkeypatch.setenv("GRADCHECK_REQUIRE_ALL", "1")
+    with pytest.raises(pytest.fail.Exception, match="no_such_framework cannot be imported"):
+        require("no_such_framework")
+    assert require("math").pi > 3
