@@ -25,11 +25,12 @@ def same(a: Any, b: Any) -> bool:
     return all(np.array_equal(p, q, equal_nan=p.dtype.kind in "fc") for p, q in zip(arrays(a), arrays(b), strict=True))
 
 
-def shows(case: Case, inputs: Inputs, seed: int = 0) -> str:
+def shows(case: Case, inputs: Inputs, seed: int = 0, least: float = 1e-8) -> str:
     """How a wrong case gives itself away at a point, in a word; empty where it behaves like its right twin.
 
-    A difference counts from 1e-8 of the largest entry in float64 and from 100 roundings in lesser precision: less than
-    that is the arithmetic's own. Some mistakes need a second call elsewhere: at the inputs times 7/8.
+    A difference counts from `least` of the largest entry in float64 and from 100 roundings in lesser precision: below
+    that it is the arithmetic's own. Some mistakes need a second call: at the inputs times 7/8, with the cotangent times
+    -64, or with arguments that may not be written to.
     """
     elsewhere = tuple(np.asarray(x * x.dtype.type(0.875)) if x.dtype.kind == "f" else x for x in inputs)
     assert case.truth is not None
@@ -51,23 +52,45 @@ def shows(case: Case, inputs: Inputs, seed: int = 0) -> str:
     for i, a in enumerate(arrays(gradients)):
         if any(np.shares_memory(a, b) for b in (*arrays(mine), *arrays(g), *list(arrays(gradients))[i + 1 :])):
             return "aliases"
-    word = differs(gradients, truth)
+    word = differs(gradients, truth, least)
     if word:
         return word
+    loud = scaled(cotangent, -64)
+    if differs(case.vjp(mine, copied(loud)), case.truth(copied(inputs), copied(loud)), least):
+        return "is not linear"
+    try:
+        case.vjp(locked(mine), locked(cotangent))
+    except ValueError:
+        return "writes to its arguments"
     first = copied(gradients)
     again = case.vjp(mine, copied(cotangent))
     case.vjp(copied(elsewhere), case.cotangent(elsewhere, seed + 1))
     return "is not the same twice" if not same(first, gradients) or not same(first, again) else ""
 
 
-def differs(gradients: Any, truth: Any) -> str:
+def scaled(cotangent: Any, factor: float) -> Any:
+    """A cotangent times a number, in its own dtype; a power of two changes no digit."""
+    return (
+        tuple(scaled(g, factor) for g in cotangent) if isinstance(cotangent, tuple) else np.asarray(cotangent * factor)
+    )
+
+
+def locked(value: Any) -> Any:
+    """A read-only copy."""
+    value = copied(value)
+    for a in value if isinstance(value, tuple) else (value,):
+        a.setflags(write=False)
+    return value
+
+
+def differs(gradients: Any, truth: Any, least: float) -> str:
     """How gradients differ from the right ones."""
     for a, b in zip(arrays(gradients), arrays(truth), strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
             return "has the wrong shape or dtype"
-        small = 1e-8 if b.dtype == np.float64 else 100 * np.finfo(b.dtype).eps
+        small = least if b.dtype == np.float64 else 100 * np.finfo(b.dtype).eps
         with np.errstate(all="ignore"):
-            if not np.all(np.abs(a - b) <= small * np.max(np.abs(b), initial=0.0)):
+            if not np.all((a == b) | (np.abs(a - b) <= small * np.max(np.abs(b), initial=0.0))):
                 return "differs"
     return ""
 
