@@ -59,12 +59,10 @@ class Architecture:
 
     def __call__(self, **values: Any) -> Any:
         """The scalar output, from arrays or from nodes named as in `shapes`."""
-        sinks = self._sinks(values)
-        if len(sinks) == 1 and not np.shape(sinks[0]):
-            return sinks[0]
         total: Any = None
-        for position, sink in enumerate(sinks):
-            term = ops.sum(sink * values[f"v{position}"] if f"v{position}" in values else sink)
+        for position, sink in enumerate(self._sinks(values)):
+            term = sink * values[f"v{position}"] if f"v{position}" in values else sink
+            term = ops.sum(term) if np.shape(term) else term
             total = term if total is None else total + term
         return total
 

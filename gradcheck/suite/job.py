@@ -26,7 +26,7 @@ class Job:
     edges: int = 0
     ops: Counter[str] = field(default_factory=Counter)
     systems: dict[str, Outcome] = field(default_factory=dict)
-    failing: tuple[Case, str] | None = None
+    failing: dict[type[Case], tuple[Case, str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -53,9 +53,9 @@ class Job:
             assert seen.visits == seen.edges, f"{seen.visits} visits of {seen.edges} edges"
         except Exception as error:
             wrong = isinstance(error, GradientWrongError)
-            self.failing = case, str(error) if wrong else f"{type(error).__name__}: {error}"
+            self.failing[type(case)] = case, str(error) if wrong else f"{type(error).__name__}: {error}"
             raise
-        if self.failing is not None:
+        if type(case) in self.failing:
             return
         self.cases += 1
         self.entries += seen.entries

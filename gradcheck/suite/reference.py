@@ -61,10 +61,11 @@ def _arguments() -> list[str]:
 def _summarise(console: Console, job: Job, code: int, seconds: float) -> None:
     drawable = {name for name in wiring.names() if name in ops.TABLE}
     missed = sorted(drawable - set(job.ops))
+    never = f" (not drawn: {', '.join(missed)})" if missed and code == 0 else ""
+    share = job.inconclusive / job.compared if job.compared else 0.0
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_row("architectures", f"{job.cases}")
-    table.add_row("ops covered", f"{len(drawable) - len(missed)} of {len(drawable)}" + _never(missed))
-    share = job.inconclusive / job.compared if job.compared else 0.0
+    table.add_row("ops covered", f"{len(drawable) - len(missed)} of {len(drawable)}{never}")
     table.add_row("entries compared", f"{job.entries}, in {job.compared} comparisons, {share:.1%} inconclusive")
     table.add_row("worst error", f"{job.worst:.2f} of its bound")
     table.add_row("visits = edges", f"{job.visits} = {job.edges}")
@@ -74,21 +75,22 @@ def _summarise(console: Console, job: Job, code: int, seconds: float) -> None:
     console.print(table)
     if code == 0:
         console.print("Every gradient agrees with its finite difference.", style="green")
-        return
-    if job.failing is not None:
-        case, message = job.failing
-        console.print(Text(f"\nWRONG  {message}", style="bold red"))
-        console.print(Text("smallest failing architecture:"))
-        # soft_wrap, so that what is printed can be pasted
-        console.print(Text(f"{IMPORTS}\n{case!r}"), soft_wrap=True)
-        console.print(Text(f"reproduce: gradcheck run --examples {job.examples} --seed {job.seed}"))
-    for name, outcome in job.systems.items():
-        for check in outcome.checks:
-            if not check.ok:
-                console.print(Text(f"WRONG  {name} {check.quantity}: {check.pair}", style="bold red"))
-    if job.failing is None and all(outcome.ok for outcome in job.systems.values()):
+    else:
+        _accuse(console, job, code)
+
+
+def _accuse(console: Console, job: Job, code: int) -> None:
+    """Print what is wrong: the smallest architecture, the claims of the systems; else what pytest has to say."""
+    if job.failing:
+        case, message = min(job.failing.values(), key=lambda found: len(found[0].graph()))
+        # Text and soft_wrap: what is printed can be pasted.
+        console.print(Text(f"\nWRONG  {message}", style="bold red"), soft_wrap=True)
+        console.print(Text(f"smallest failing architecture:\n{IMPORTS}\n{case!r}"), soft_wrap=True)
+        console.print(Text(f"reproduce: gradcheck run --examples {job.examples} --seed {job.seed}"), soft_wrap=True)
+    wrong = {name: [c for c in outcome.checks if not c.ok] for name, outcome in job.systems.items() if not outcome.ok}
+    for name, checks in wrong.items():
+        first = f"{checks[0].quantity}: {checks[0].pair}"
+        line = f"WRONG  {name} {first} ({len(checks)} claims in all: gradcheck systems {name})"
+        console.print(Text(line, style="bold red"), soft_wrap=True)
+    if not job.failing and not wrong:
         console.print(Text("\n".join(job.errors) or f"pytest stopped with exit code {code}"))
-
-
-def _never(missed: list[str]) -> str:
-    return f" (not drawn: {', '.join(missed)})" if missed else ""
