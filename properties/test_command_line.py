@@ -44,6 +44,12 @@ def test_systems_prints_the_three_ways_with_difference_bound_and_verdict(capsys)
     assert all(len(line) <= 80 for line in out.splitlines())
 
 
+def test_every_table_fits_80_columns(capsys):
+    """S1 and S4 have the widest rows."""
+    assert main(["systems", "S1", "S4", "--steps", "3"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
 def test_a_wrong_formula_is_exit_code_1_and_is_named(capsys, monkeypatch):
     """A planted error of 0.1% in one array is WRONG, in its row and at the end, and the command fails."""
     right = s3.gradient

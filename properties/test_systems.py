@@ -36,6 +36,12 @@ def test_a_system_trains_and_its_three_ways_agree(name):
         assert np.mean(curve[-tenth:]) < 0.75 * curve[0]
 
 
+def test_saturated_units_are_no_accident():
+    """A learning rate of a million saturates every unit of S2: no overflow is reported, and the ways still agree."""
+    found = broken(s2.run(learning_rate=1e6, steps=20))
+    assert found <= {("E", "after descent ≤ before")}
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_the_bounds_leave_no_room_for_a_wrong_formula(name):
     """Every bound between two ways is below 1e-6: a pass is not had by asking for little."""

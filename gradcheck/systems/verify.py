@@ -51,6 +51,7 @@ class Outcome:
         return all(check.ok for check in self.checks)
 
 
+@np.errstate(over="ignore")  # of a sigmoid far out: 1/(1 + inf) is 0, as it should be
 def three_ways(
     point: Arrays, data: Arrays, cost: Cost, hand: Slope, engine: Slope, roundings: int, of: str = ""
 ) -> tuple[Check, ...]:
