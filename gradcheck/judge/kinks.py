@@ -67,6 +67,16 @@ class Kinks:
             directions.append(("zeros moved together", np.where(x == 0, unit, 0.0)))
         return directions
 
+    def together(self) -> tuple[tuple[int, ...], list[Array]]:
+        """Directions that move all blocks at once and keep equal entries equal, across blocks too: max(x, y) at a tie."""
+        bench = self.hearing.bench
+        positions = tuple(bench.blocks)
+        x = np.concatenate([as_real(bench.primals[p]).astype(float) for p in positions])
+        values, group = np.unique(x, return_inverse=True)
+        weights = self.rng.choice([-1.0, 1.0], values.size) * self.rng.integers(32, 97, values.size) / 64
+        size = float(np.median(np.abs(x[x != 0]))) if x.any() else 1.0
+        return positions, [weights[group.reshape(-1)] * size, np.full(x.size, size)]
+
     def violates(self, b: int, sweep: Sweep) -> int | None:
         """A kinked output whose claim lies outside its one-sided slopes, or None."""
         assert sweep.kinked is not None

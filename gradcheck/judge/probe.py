@@ -12,6 +12,9 @@ import numpy as np
 from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
 from gradcheck.numeric.ladder import Reading, Rung, read
 
+Blocks = int | tuple[int, ...]
+"""The position of the input that moves, or of several that move together."""
+
 SAFETY = 8.0
 """How many estimated standard deviations of noise a bar is wide. An estimate from two samples is below 1/5 of the truth once in
 25 (χ² with 2 degrees of freedom), below 1/8 once in 60; persistence over several rungs covers the rest."""
@@ -49,7 +52,7 @@ class Scale:
 class Sweep:
     """What one direction has shown. Arrays of slopes and scales have one entry a cotangent; those of outputs one an output."""
 
-    position: int
+    position: Blocks
     direction: Array
     claimed: Array  # ⟨c, u⟩
     weight: Array  # Σ|c||u|: the scale that a resolution is relative to
@@ -61,6 +64,7 @@ class Sweep:
     sides: list[tuple[Array, Array]] = field(default_factory=list)  # residual slopes to the right and to the left
     changes: list[Array] = field(default_factory=list)  # how much φ changed at all
     dead: list[bool] = field(default_factory=list)  # no output changed at all
+    grain: Array = field(default_factory=lambda: np.zeros(0))  # how large a change of φ a coarser float could have swallowed
     sigma: Array = field(default_factory=lambda: np.zeros(0))  # noise of φ
     spread: Array | None = None  # noise of each output
     response: Array | None = None  # |change| of each output per unit step
@@ -99,7 +103,9 @@ class Sweep:
     def rungs(self, k: int) -> list[Rung]:
         """The rungs of cotangent k. Where nothing changes at some steps f may be quantised: the smallest change seen is a quantum."""
         base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
-        if any(self.dead) and not all(self.dead):
+        if all(self.dead):
+            base = max(base, SAFETY * float(self.grain[k]))
+        elif any(self.dead):
             base = max(base, min(float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead))
         rows = zip(self.steps, self.slopes, self.changes, strict=True)  # after a long step y itself is larger, and so its rounding
         return [
@@ -116,24 +122,30 @@ class Prober:
         self.origin = origin
         self.slack = slack
         self._sizes = _sizes(bench, origin)
+        # a value that float32 can hold may have been computed there: then changes below its ulps cannot be seen
+        self._grain = float(np.finfo(np.float32).eps) if np.array_equal(origin, origin.astype(np.float32), equal_nan=True) else 0.0
         self.face = 0.0  # eps of a lower precision found behind a higher one
-        self._spreads: dict[int, Array] = {}
+        self._spreads: dict[Blocks, Array] = {}
 
-    def forget(self, position: int) -> None:
+    def forget(self, position: Blocks) -> None:
         """Measure noise and look for kinks anew at the next sweep of this block: along another kind of direction."""
         self._spreads.pop(position, None)
 
-    def scale(self, position: int) -> Scale:
-        """The precision at which this block is judged: the coarsest of its own, the outputs' and what is found behind them."""
-        own = np.finfo(self.bench.primals[position].dtype).eps
+    def scale(self, position: Blocks) -> Scale:
+        """The precision at which a block is judged: the coarsest of its own, the outputs' and what is found behind them."""
+        if self.bench.twin:
+            return Scale(max(float(np.finfo(np.float64).eps), self.face))
+        own = [np.finfo(self.bench.primals[p].dtype).eps for p in _each(position)]
         outs = [np.finfo(m.dtype).eps for m in self.bench.models if m.dtype.kind in "fc"]
-        return Scale(float(max([own, *outs, self.face])))
+        return Scale(float(max([*own, *outs, self.face])))
 
-    def unit(self, position: int) -> Array:
+    def unit(self, position: Blocks) -> Array:
         """The natural length of a move of each entry: its own size, the block's where it is far smaller, 1 where all are zero.
 
         A block with a large common offset (batch norm at mean 1e6) lives on the scale of its spread, not of its mean.
         """
+        if isinstance(position, tuple):
+            return np.concatenate([self.unit(p) for p in position])
         x = np.abs(as_real(self.bench.primals[position]).astype(np.float64))
         x = np.where(np.isfinite(x), x, 0.0)
         nonzero = x[x > 0]
@@ -148,21 +160,27 @@ class Prober:
                 size = np.minimum(size, max(10 * spread, 1e-9 * typical))
         return size
 
-    def move(self, position: int, direction: Array, t: float) -> tuple[Array, Array]:
-        """The moved input and the realised displacement, flat, in float64 or longdouble."""
-        primal = self.bench.primals[position]
-        flat = as_real(primal)
-        wide = np.longdouble if flat.dtype == np.longdouble else np.float64
-        moved = like((flat + wide(t) * direction).astype(flat.dtype), primal)
-        return moved, as_real(moved).astype(wide) - flat.astype(wide)
+    def move(self, position: Blocks, direction: Array, t: float) -> tuple[dict[int, Array], Array]:
+        """The moved inputs by position and the realised displacement, flat, in float64 or longdouble."""
+        moved, displacements, start = {}, [], 0
+        for p in _each(position):
+            primal = self.bench.primals[p]
+            flat = as_real(primal)
+            wide = np.longdouble if flat.dtype == np.longdouble else np.float64
+            model = primal.astype(wide) if self.bench.twin else primal
+            part = (flat + wide(t) * direction[start : start + flat.size]).astype(as_real(model).dtype)
+            moved[p] = like(part, model)
+            displacements.append(part.astype(wide) - flat.astype(wide))
+            start += flat.size
+        return moved, displacements[0] if len(displacements) == 1 else np.concatenate(displacements)
 
-    def at(self, position: int, direction: Array, t: float) -> tuple[Array, Array] | None:
+    def at(self, position: Blocks, direction: Array, t: float) -> tuple[Array, Array] | None:
         """(realised displacement, outputs) at x + t u, or None where f raises there or is not finite where it was."""
         moved, displacement = self.move(position, direction, t)
         if not np.all(np.isfinite(displacement)):
             return None
         try:
-            outputs = self.bench.value({position: moved})
+            outputs = self.bench.value(moved)
         except ForwardError:
             return None
         if outputs.shape != self.origin.shape or not np.all(np.isfinite(outputs) | ~np.isfinite(self.origin)):
@@ -171,7 +189,7 @@ class Prober:
 
     def sweep(
         self,
-        position: int,
+        position: Blocks,
         direction: Array,
         cotangents: Array,
         claims: Sequence[Array],
@@ -195,6 +213,7 @@ class Prober:
             claim_noise=self._claim_noise(direction, cotangents, claims, claim_noise, scale.eps),
             eps=scale.eps,
             slack=self.slack,
+            grain=self._grain * _project(cotangents, self._sizes),
         )
         first = start or scale.small
         for _ in range(8):  # near the edge of a domain the first steps may leave it
@@ -371,6 +390,8 @@ class Prober:
         A few ulps of each entry, a few of ⟨v, y⟩ (a gradient that is really zero is the rounding of terms of that size), and what
         moving the inputs by an ulp has shown.
         """
+        if self.bench.twin:
+            eps = float(np.finfo(np.float16).eps)
         weights = np.array([np.linalg.norm(c * direction) for c in claims])
         floor = 4 * eps * np.array([float(np.abs(c) @ np.abs(direction)) for c in claims])
         floor += 4 * eps * _project(cotangents, self._sizes)
@@ -379,6 +400,10 @@ class Prober:
         wobble = moved * direction
         size = max(abs(float(wobble.sum())), float(np.linalg.norm(wobble)))
         return np.asarray(floor + 3 * size * weights / weights[0])
+
+
+def _each(position: Blocks) -> tuple[int, ...]:
+    return position if isinstance(position, tuple) else (position,)
 
 
 def _project(cotangents: Array, spread: Array) -> Array:

@@ -138,6 +138,8 @@ class _Case:
         if origin is None:
             return
         cotangents = self._cotangents(origin)
+        if self.bench.try_twin(origin):
+            origin = self.bench.value()
         if not cotangents.size:
             self.finished = True  # an empty output has nothing to be wrong about but its gradients' shapes
         try:
@@ -255,6 +257,8 @@ class _Case:
             if self.bench.primals[position].size and origin.size:
                 outcomes.append(self._probe_block(prober, kinks, hearing, b, cotangents))
         self.kinks = kinks.names()
+        if len(kinks.found) > 1 and not self.findings:
+            self._probe_together(prober, kinks, hearing, cotangents)
         if self.forbid_kinks and self.kinks:
             message = f"f has a kink at {self.kinks[0]}, and kinks are forbidden here"
             self.findings.append(Finding(Kind.BRANCH, message, kinks.found[0]))
@@ -262,7 +266,7 @@ class _Case:
 
     def _probe_block(self, prober: Prober, kinks: Kinks, hearing: Hearing, b: int, cotangents: Array) -> "_Outcome":
         position = self.bench.blocks[b]
-        outcome = _Outcome(self.bench.target.label(position))
+        outcome = _Outcome(self.bench.target.label(position), float(np.finfo(self.bench.primals[position].dtype).eps))
         claims = [answer[b] for answer in self._answers(hearing, cotangents)]
         if not all(np.all(np.isfinite(c)) for c in claims):
             self._judge_nonfinite(prober, hearing, b, claims[0], outcome)
@@ -351,6 +355,35 @@ class _Case:
     @staticmethod
     def _answers(hearing: Hearing, cotangents: Array) -> list[list[Array]]:
         return [hearing.gradients, hearing.second][: len(cotangents)]
+
+    def _probe_together(self, prober: Prober, kinks: Kinks, hearing: Hearing, cotangents: Array) -> None:
+        """Kinks between blocks: each claim may be a subgradient by itself and their sum none (max(x, y) served twice at a tie)."""
+        positions, directions = kinks.together()
+        for direction in directions:
+            prober.forget(positions)
+            claims = [np.concatenate(answer) for answer in self._answers(hearing, cotangents)]
+            sweep = prober.sweep(positions, direction, cotangents, claims, None, rungs=8)
+            if sweep.kinked is not None and sweep.kinked.any():
+                smooth = cotangents * ~sweep.kinked
+                if not smooth.any():
+                    continue
+                claims = [np.concatenate(ask(hearing, row)) for row in smooth]
+                prober.forget(positions)
+                sweep = prober.sweep(positions, direction, smooth, claims, None, rungs=8)
+            for k, reading in enumerate(sweep.readings()):
+                if reading.persists:
+                    claimed = float(sweep.claimed[k])
+                    label = kinks.found[0]
+                    words = " and ".join(place(name) for name in kinks.found[:3])
+                    message = f"backward of {words} together is wrong where they are tied"
+                    evidence = ("each claim lies between its one-sided slopes, but moving the tied entries together shows another slope",)
+                    self.findings.append(
+                        Finding(
+                            Kind.BRANCH, message, label, claimed=claimed, numeric=claimed + reading.value,
+                            bound=reading.error, kinds=(Kind.BRANCH,), evidence=evidence,
+                        )
+                    )  # fmt: skip
+                    return
 
     def _probe_quiet_outputs(self, prober: Prober, kinks: Kinks, hearing: Hearing, b: int, outcome: "_Outcome") -> None:
         """A third cotangent that lifts outputs which answer far less than others, so that none hides behind them."""
@@ -456,14 +489,14 @@ class _Case:
 class _Outcome:
     """What the sweeps of one block add up to."""
 
-    def __init__(self, label: str | int) -> None:
+    def __init__(self, label: str | int, eps: float) -> None:
         self.label = label
         self.failed = False
         self.reason = ""
         self.best: tuple[float, float, float] | None = None  # relative bound, bound, scale
         self.doubtful: tuple[float, float, float] | None = None
         self.rounding = 0.0
-        self.eps = 0.0
+        self.eps = eps
         self.moved = False
         self.response: Array | None = None
 

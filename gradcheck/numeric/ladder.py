@@ -17,6 +17,9 @@ _SPAN = 8.0
 """Over how wide a range of steps a slope has to stay flat to be called a fact: noise of one size would fall 8-fold over it,
 truncation rise 64-fold."""
 
+_NEAR = 0.1
+"""Steps are in units of the inputs' own size: what shows only beyond a tenth of it belongs to another point."""
+
 
 @dataclass(frozen=True)
 class Rung:
@@ -99,4 +102,4 @@ def _persists(ladder: Sequence[Rung], value: float) -> bool:
         if abs(rung.slope - value) > _FLAT * abs(value):
             break
         flat.append(rung)
-    return len(flat) >= 3 and flat[-1].step >= _SPAN * flat[0].step
+    return len(flat) >= 3 and flat[0].step <= _NEAR and flat[-1].step >= _SPAN * flat[0].step
