@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import elementwise, layers, matrices, reductions
+from . import elementwise, hard, layers, matrices, reductions
 from .case import Array, Case, Inputs
 
 SCALES = {"x*1e-6": 1e-6, "x*1e-3": 1e-3, "x*1e3": 1e3, "x*1e6": 1e6}
@@ -83,7 +83,7 @@ def hidden(case: Case, dtype: str = "float32") -> Case:
 @cache
 def functions() -> Mapping[str, Case]:
     """The right functions themselves, in float64, by name."""
-    return {c.name: c for module in (elementwise, reductions, layers, matrices) for c in module.CASES}
+    return {c.name: c for module in (elementwise, reductions, layers, matrices, hard) for c in module.CASES}
 
 
 @cache
