@@ -42,7 +42,7 @@ def test_a_case_is_runnable_python_and_makes_the_same_graph_and_point(case):
 def test_every_gradient_agrees_with_finite_differences(dtype):
     """No architecture or dense network has a gradient that finite differences exclude."""
 
-    @settings(QUIET, max_examples=25)
+    @settings(QUIET, max_examples=12)
     @given(cases(dtype))
     def agrees(case):
         seen = compare(case)
@@ -56,7 +56,7 @@ def test_float64_comparisons_are_conclusive():
     counted = Counter()
 
     @seed(2)
-    @settings(QUIET, max_examples=25, database=None, phases=[Phase.generate])
+    @settings(QUIET, max_examples=15, database=None, phases=[Phase.generate])
     @given(architectures())
     def count(case):
         seen = compare(case)
