@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "target": {"report"},
     "report": set(),
 }
-# judge/search.py drives Hypothesis and so sits above strategies; check itself only passes its name on.
+# judge/search.py drives Hypothesis and so sits above strategies; judge itself only passes its name on.
 UPWARD_BY_DESIGN = {("judge", "judge.search")}
 
 

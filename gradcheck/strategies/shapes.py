@@ -31,13 +31,11 @@ def shapes(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 3, entries: in
     return draw(_sides(dims, largest=_largest(dims, entries)))
 
 
-def shapes_by_letter(
-    *, entries: int = _MOST_ENTRIES, **inputs: Sequence[str | int]
-) -> st.SearchStrategy[dict[str, tuple[int, ...]]]:
+def shapes_by_letter(**inputs: Sequence[str | int]) -> st.SearchStrategy[dict[str, tuple[int, ...]]]:
     """Shapes of several arrays at once: equal letters get equal sizes, a number stands for itself.
 
-    Returns a strategy of ``{name: shape}`` in the order given. Every array has at most about ``entries`` entries. All
-    letters are equal one time in four, so that squares and batches of 1 are drawn often; every size shrinks to 1.
+    Returns a strategy of ``{name: shape}`` in the order given. Every array has at most about 64 entries. All letters
+    are equal one time in four, so that squares and batches of 1 are drawn often; every size shrinks to 1.
 
     Raises TypeError for an axis that is neither a letter nor a number, ValueError for a number below 0.
 
@@ -58,7 +56,7 @@ def shapes_by_letter(
         size = dict(zip(letters, drawn, strict=True))
         return {name: tuple(size[a] if isinstance(a, str) else a for a in axes) for name, axes in inputs.items()}
 
-    return _sides(len(letters), largest=_largest(most_letters, entries)).map(place)
+    return _sides(len(letters), largest=_largest(most_letters, _MOST_ENTRIES)).map(place)
 
 
 def _largest(dims: int, entries: int) -> int:
