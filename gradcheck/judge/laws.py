@@ -62,6 +62,8 @@ class Hearing:
         largest gradient, or of ⟨v, y⟩ over the extent of x, is rounding of a gradient that is really zero. `relative` widens √eps for answers reached in another
         order of operations, which may also differ by 100 times what an ulp's move of the inputs changes.
         """
+        if all(np.array_equal(a, e) for a, e in zip(found, expected, strict=True)):
+            return  # nearly always, to the last bit
         everything = max((float(np.max(np.abs(g), initial=0.0)) for g in self.gradients), default=0.0)
         value = float(np.max(np.abs(self.cotangent), initial=0.0)) * self.largest
         for b, (a, e) in enumerate(zip(found, expected, strict=True)):

@@ -332,6 +332,8 @@ class Prober:
     def _wanted(self, sweep: Sweep, scale: Scale) -> float | None:
         """The next step to try, None when every cotangent is settled."""
         low, high = min(sweep.steps), max(sweep.steps)
+        if all(sweep.dead) and not sweep.weight.any():  # nothing claimed, nothing seen: one long step, past any quantum, settles it
+            return 0.3 if high < 0.3 else None
         down = []
         wishes = set()
         for k, reading in enumerate(sweep.readings()):

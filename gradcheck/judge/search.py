@@ -20,7 +20,8 @@ from hypothesis.errors import Flaky, FlakyFailure, Unsatisfiable
 from gradcheck.judge.bench import Array
 from gradcheck.judge.verdict import check
 from gradcheck.report import Report, Verdict
-from gradcheck.strategies import palette_arrays, shapes_by_letter
+from gradcheck.strategies import palette, shapes_by_letter
+from gradcheck.strategies.palette import MODES
 from gradcheck.target import Target, as_target
 
 Shapes = Mapping[str, Sequence[str | int]]
@@ -215,22 +216,20 @@ def _lettered(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStrategy[
         if np.dtype(name).kind != "f":
             raise ValueError(f"dtypes names {name!r}, which is no floating-point dtype; use float64, float32, float16 or longdouble")
 
+    # every strategy is made once: one made inside a draw costs more than the check that it feeds
+    sizes, dtype, scale = shapes_by_letter(**shapes), st.sampled_from(names), st.sampled_from(_SCALES)
+    filling = st.tuples(st.binary(max_size=32), st.sampled_from(MODES), st.integers(0, 2**16 - 1), scale)
+
     @st.composite
     def draw_case(draw: st.DrawFn) -> Case:
-        drawn = draw(shapes_by_letter(**shapes))
-        dtype = draw(st.sampled_from(names))
+        drawn, name = draw(sizes), draw(dtype)
         arrays = []
         for shape in drawn.values():
-            values = draw(palette_arrays(shape, dtype))
-            scale = draw(st.sampled_from(_SCALES))
-            arrays.append(values if scale == 1 else (values * values.dtype.type(scale)).astype(values.dtype))
-        sizes = {
-            axis: size
-            for axes, shape in zip(shapes.values(), drawn.values(), strict=True)
-            for axis, size in zip(axes, shape, strict=True)
-            if isinstance(axis, str)
-        }
-        return Case(tuple(arrays), sizes)
+            data, mode, noise, factor = draw(filling)
+            array = palette(data, shape, mode=mode, seed=noise, dtype=name)
+            arrays.append(array if factor == 1 else (array * array.dtype.type(factor)).astype(array.dtype))
+        axes = [pair for letters, shape in zip(shapes.values(), drawn.values(), strict=True) for pair in zip(letters, shape, strict=True)]
+        return Case(tuple(arrays), {letter: size for letter, size in axes if isinstance(letter, str)})
 
     return draw_case()
 
