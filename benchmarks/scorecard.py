@@ -3,6 +3,7 @@
     python -m benchmarks.scorecard [--only REGEX] [--points 10] [--examples 200] [--tools gradcheck,jax,…] [--jobs 2]
 
 A bug is missed by a tool that accuses it at none of the points; a right case is accused if it is at one of them.
+A tool that cannot take a case ("error") has missed it.
 `gradcheck` judges the points, `gradcheck-search` lets Hypothesis draw from the case's own strategy.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import functools
 import multiprocessing
 import re
+import resource
 import signal
 import time
 import traceback
@@ -33,6 +35,7 @@ from properties.catalogue.case import Case, Inputs
 
 TOOLS = ("gradcheck", "gradcheck-search", *peers.PEERS)
 STATEFUL = ("STALE", "ACCUMULATES")  # these keep state from call to call: each tool meets them fresh
+MEMORY = 6 * 2**30  # bytes a process: to report a mismatch torch's fast mode builds the Jacobian, 550 GB at 512 × 512
 PATIENCE = 300  # seconds for one case and tool, so that a hang is a line in the table and not the end of it
 
 
@@ -131,6 +134,11 @@ def run(task: tuple[str, str, int, int]) -> Row:
     # 1e-13: a few hundred roundings, by which two correct ways to compute one gradient may differ
     same = () if case.right else tuple(not catalogue.shows(case, inputs, least=1e-13) for inputs in points)
     return Row(name, tool, tuple(said), tuple(tuple(np.shape(a) for a in x) for x in points), shown, same, seconds)
+
+
+def _bounded() -> None:
+    """A tool that runs out of memory gets an exception, and the machine stays up."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _out_of_time(signum: int, frame: FrameType | None) -> None:
@@ -303,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             console.print(f"{tool}: skipped, {reason}")
             tools.remove(tool)
     tasks = [(name, tool, options.points, options.examples) for tool in tools for name in cases]
-    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.jobs, initializer=_bounded) as pool:
         done = pool.imap(run, tasks, chunksize=8)
         rows = list(track(done, "judging", total=len(tasks), console=Console(stderr=True), transient=True))
     for tool in tools:
