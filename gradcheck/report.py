@@ -91,7 +91,8 @@ class Report:
 
     `resolution` is the smallest relative error that could have been seen, the worst over inputs and parameters: a PASS with
     resolution 1e-9 says that a block wrong by more than one part in 10⁹ would have failed. `evaluations` and `pullbacks`
-    count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted.
+    count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted; `reasons` say why nothing
+    could be told, `notes` which convention was recognised.
     """
 
     verdict: Verdict
@@ -102,6 +103,7 @@ class Report:
     pullbacks: int = 0
     kinks: tuple[str, ...] = ()
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     dtype: str = ""
     seed: int | None = None
     case: object | None = None
@@ -141,6 +143,7 @@ class Report:
             lines.extend(self.reasons[1:4])
         kinks = f"kinks: {', '.join(self.kinks[:4])}" if self.kinks else "kinks at the point: none"
         lines.append(" · ".join(part for part in (kinks, self.dtype, spent) if part))
+        lines.extend(f"note: {note}" for note in self.notes)
         if self.case is not None:
             lines.append(f"smallest case:  {self.case!r}")
         return lines

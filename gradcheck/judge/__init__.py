@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from gradcheck.judge.verdict import assert_gradients, check
+from gradcheck.judge.verdict import assert_gradients, check, check_laws
 
 if TYPE_CHECKING:
     from gradcheck.judge.search import search as search
 
-__all__ = ["assert_gradients", "check", "search"]
+__all__ = ["assert_gradients", "check", "check_laws", "search"]
 
 
 def __getattr__(name: str) -> object:

@@ -82,6 +82,7 @@ class Bench:
         self.blocks = [
             i for i, primal in enumerate(self.primals) if differentiable(primal) and i not in target.frozen
         ]
+        self.conjugate = False  # complex gradients come as Jᵀv rather than conj(J)ᵀv
         self.twin = False  # half-precision inputs are given to forward in float64, whose value does not quantise
         self.mutated: set[int] = set()
         self.reseeds = False
@@ -110,7 +111,7 @@ class Bench:
         self._reseed()
         try:
             outcome = self.target.value(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ForwardError(f"forward raised {type(error).__name__}: {str(error):.200}") from error
         self._note_mutations(arguments, moved)
         outputs = self._outputs(outcome)
@@ -159,7 +160,7 @@ class Bench:
             else:
                 pullback, arguments = self._linear, self.linear_arguments
             outcome = pullback(cotangents[0] if self.single else tuple(cotangents))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BackwardError("RAISES", f"backward raises {type(error).__name__}: {str(error):.200}") from error
         self._note_mutations(arguments, moved)
         if moved is None and self.mutated:
@@ -174,7 +175,8 @@ class Bench:
                 parts.append(np.zeros(model.shape))
                 continue
             size = model.size * (2 if model.dtype.kind == "c" else 1)
-            parts.append(np.array(like(flat[start : start + size], model), copy=True))
+            part = np.array(like(flat[start : start + size], model), copy=True)
+            parts.append(part.conj() if self.conjugate else part)
             start += size
         return parts
 
@@ -209,7 +211,8 @@ class Bench:
 
     def flat(self, gradient: Array) -> Array:
         """A gradient as a flat real vector of its own, float64 or wider."""
-        return np.array(as_real(gradient), dtype=np.result_type(as_real(gradient).dtype, np.float64))
+        real = as_real(np.conj(gradient) if self.conjugate else gradient)
+        return np.array(real, dtype=np.result_type(real.dtype, np.float64))
 
     def try_twin(self, origin: Array) -> bool:
         """Evaluate forward in float64 from now on if the inputs are in half precision and it computes the same there.

@@ -396,9 +396,7 @@ def _batch(s: Survey) -> Iterator[Guess]:
     if not any(p.ndim and p.shape[0] == n for p in bench.primals):
         return
     single = [p[:1] if p.ndim and p.shape[0] == n else p for p in bench.primals]
-    from gradcheck.judge.verdict import right_at  # the judge sits above its diagnosis; this one question goes back up
-
-    if right_at(Bench(bench.target, single, budget=60)):
+    if s.hearing.right_at(Bench(bench.target, single, budget=60)):
         yield Guess(Kind.BATCH, f"with the first of the {n} examples alone the gradient is right")
 
 

@@ -5,6 +5,8 @@ one-sided slopes; what moves ties together or leaves zeros alone is smooth again
 backward that serves every tied maximum in full is seen.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from gradcheck.judge.bench import Array, as_real
@@ -76,6 +78,23 @@ class Kinks:
         weights = self.rng.choice([-1.0, 1.0], values.size) * self.rng.integers(32, 97, values.size) / 64
         size = float(np.median(np.abs(x[x != 0]))) if x.any() else 1.0
         return positions, [weights[group.reshape(-1)] * size, np.full(x.size, size)]
+
+    def blame_ties(self, b: int, finding: Finding, words: str) -> Finding:
+        """A claim that fails only when what is tied moves together is wrong at the tie, whatever else it looks like there."""
+        primal = self.hearing.bench.primals[self.hearing.bench.blocks[b]]
+        if finding.index is None or finding.kind is Kind.SIGN:
+            return finding
+        value = primal[finding.index] if primal.shape else primal
+        if value != 0 and np.count_nonzero(primal == value) < 2:
+            return finding
+        where = "tied with others" if np.count_nonzero(primal == value) > 1 else "exactly zero"
+        return replace(
+            finding,
+            kind=Kind.BRANCH,
+            message=f"backward of {place(finding.input)} is wrong where entries are {where}",
+            kinds=(Kind.BRANCH, *(k for k in finding.kinds if k is not Kind.BRANCH)),
+            evidence=(f"BRANCH: f is smooth with {words}, and the claim is off there", *finding.evidence),
+        )
 
     def violates(self, b: int, sweep: Sweep) -> int | None:
         """A kinked output whose claim lies outside its one-sided slopes, or None."""

@@ -30,6 +30,7 @@ class Hearing:
 
     raw: gradients as backward returned them, one a block; gradients: the same, flat, real and copied.
     wobble: how much each gradient moves when the inputs move by an ulp: its rounding, as far as one can see from outside.
+    right_at: asks the whole question again at another bench, for a diagnosis that compares batch sizes.
     """
 
     bench: Bench
@@ -41,6 +42,7 @@ class Hearing:
     largest: float = 0.0  # the largest entry of the value
     second: list[Array] = field(default_factory=list)  # gradients for `other`
     wobble: list[Array] = field(default_factory=list)
+    right_at: Callable[[Bench], bool] = lambda bench: False
 
     def name(self, b: int) -> str | int:
         """The label of block b."""
@@ -126,8 +128,8 @@ def dtypes_match(h: Hearing) -> Iterator[Finding]:
     """A gradient has the dtype of its input: not an integer's, not a complex number's for a real input, neither coarser nor finer."""
     values = [m.dtype for m in h.bench.models if m.dtype.kind in "fc"]
     for b, (gradient, position) in enumerate(zip(h.raw, h.bench.blocks, strict=True)):
-        if gradient is None:
-            continue
+        if gradient is None or isinstance(gradient, float | complex) and not isinstance(gradient, np.generic):
+            continue  # Python's numbers have no dtype of their own
         found, expected = np.asarray(gradient).dtype, h.bench.primals[position].dtype
         widened = {np.result_type(expected, v) for v in values}  # a value wider than its inputs widens its gradients
         if found != expected and found not in widened:
@@ -302,3 +304,6 @@ LAWS: dict[str, Law] = {
     "other_calls_leave_no_trace": other_calls_leave_no_trace,
 }
 """Every law, in the order in which a check hears them. Shapes, and errors raised, are noticed by the call itself."""
+
+LAST = ("other_calls_leave_no_trace",)
+"""Heard after the probes: they are about what forward calls elsewhere leave behind."""

@@ -270,7 +270,7 @@ class Prober:
             left = (4 * (self.origin - ym) - (self.origin - zm)) / (2 * t)
             curve = np.abs((zp - zm) - 2 * (yp - ym)) / t + np.abs(far - 2 * near) / t
             sweep.sided = (right, left, SAFETY * np.maximum(third, floor) / t + curve) if np.any(sweep.kinked) else None
-        fourth = np.where(sweep.kinked, 0.0, np.abs(far - 4 * near) / np.sqrt(70))
+        fourth = np.where(np.asarray(sweep.kinked), 0.0, np.abs(far - 4 * near) / np.sqrt(70))
         spread = np.sqrt(0.5 * (third**2 + fourth**2) + floor**2)
         spread[~np.isfinite(spread)] = 0.0
         self._record(sweep, t, at[1], at[-1], cotangents, claims)

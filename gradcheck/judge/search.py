@@ -175,7 +175,8 @@ def _plan(
 ) -> tuple[Callable[[Any, Case], Target], st.SearchStrategy[tuple[Any, Case]]]:
     """How to make the target of an example, and how to draw its (target, case)."""
     if isinstance(inputs, Mapping):
-        inputs, shapes = None, {**inputs, **shapes}
+        shapes = {**inputs, **shapes}
+        inputs = None
     if (inputs is None) == (not shapes):
         raise TypeError(
             'search needs either a strategy for the tuple of inputs or shapes by letter such as x=("n", "k"); '

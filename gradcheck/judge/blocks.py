@@ -1,0 +1,250 @@
+"""Blocks: probe every input and parameter by itself, so that a small one cannot hide behind a large one.
+
+Along the claimed gradient first, where an error of scale shows best, then at random; kinks by their one-sided slopes; quiet outputs
+with a cotangent that lifts them.
+"""
+
+import numpy as np
+
+from gradcheck.judge.bench import Array, differentiable
+from gradcheck.judge.diagnose import diagnose
+from gradcheck.judge.kinks import Kinks, bad_subgradient
+from gradcheck.judge.laws import Hearing, ask
+from gradcheck.judge.locate import locate
+from gradcheck.judge.outcome import Outcome
+from gradcheck.judge.probe import Prober, Sweep
+from gradcheck.judge.wobble import wobble_of
+from gradcheck.report import Finding, Kind, place
+
+
+class Blocks:
+    """The numeric part of a trial: sweeps of every block for the same cotangents, and what they find."""
+
+    def __init__(self, prober: Prober, hearing: Hearing, cotangents: Array, rng: np.random.Generator) -> None:
+        self.bench = hearing.bench
+        self.prober = prober
+        self.hearing = hearing
+        self.cotangents = cotangents
+        self.rng = rng
+        self.kinks = Kinks(prober, hearing, rng)
+        self.findings: list[Finding] = []
+        self.notes: list[str] = []
+        self._face = 0.0  # eps of a lower precision found behind the dtype
+
+    def probe(self) -> list[Outcome]:
+        """One outcome a block; `findings` and `notes` fill up. Raises BudgetError."""
+        outcomes = [
+            self._probe_block(b)
+            for b, position in enumerate(self.bench.blocks)
+            if self.bench.primals[position].size and self.prober.origin.size
+        ]
+        if len(self.kinks.found) > 1 and not self.findings:
+            self._probe_together()
+        return outcomes
+
+    # -- one block ----------------------------------------------------------------------------------------------
+
+    def _probe_block(self, b: int) -> Outcome:
+        position = self.bench.blocks[b]
+        outcome = Outcome(self.bench.target.label(position), float(np.finfo(self.bench.primals[position].dtype).eps))
+        claims = self._claims(b)
+        if not all(np.all(np.isfinite(c)) for c in claims):
+            self._judge_nonfinite(b, claims[0], outcome)
+            return outcome
+        size = claims[0].size
+        for turn in range(1 if size == 1 else 2):
+            signs = self._signs(size) if turn else np.where(claims[0] == 0, self._signs(size), np.sign(claims[0]))
+            sweep = self._sweep(b, signs * self._lengths(position), claims)
+            if not sweep.steps:
+                outcome.reason = f"forward is not defined around {place(outcome.label)}; move it into the domain"
+                return outcome
+            if sweep.kinked is not None and sweep.kinked.any():
+                self._probe_kinked(b, sweep, outcome)
+                return outcome
+            if self._read(b, sweep, self.cotangents, claims, outcome):
+                return outcome
+        self._probe_quiet_outputs(b, outcome)
+        return outcome
+
+    def _sweep(self, b: int, direction: Array, claims: list[Array]) -> Sweep:
+        """A sweep, repeated where it showed that its terms were wrong: a coarser precision inside, a kink that noise hid."""
+        position = self.bench.blocks[b]
+        sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
+        if self.prober.face > self._face:  # backward rounds as coarsely as forward was found to
+            self._face = self.prober.face
+            self.hearing.wobble = wobble_of(self.hearing, self._face)
+            sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
+        guilty = [k for k, reading in enumerate(sweep.readings()) if reading.persists]
+        self.kinks.start = next((t for k in guilty if (t := sweep.bend(k))), None)
+        if guilty and (sweep.kinked is None or self.kinks.start):
+            return self.kinks.probe(b, direction, self.cotangents, claims)  # before blaming, look for a kink this way too
+        return sweep
+
+    def _read(self, b: int, sweep: Sweep, cotangents: Array, claims: list[Array], outcome: Outcome) -> bool:
+        """Take in one sweep; True when the block needs no other, because it fails."""
+        outcome.take(sweep)
+        for k, reading in enumerate(sweep.readings()):
+            if not reading.persists:
+                continue
+            if self._is_symmetrised(b, cotangents, claims):
+                outcome.forgive(sweep)
+                return False
+            found = locate(self.prober, self.hearing, b, sweep, k, cotangents[k], claims[k])
+            if found is None:  # nothing was left of it entry by entry
+                outcome.reason = f"{place(outcome.label)}: a disagreement that no entry confirms; try another seed"
+                continue
+            self.findings.append(diagnose(self.prober, self.hearing, b, sweep, k, cotangents[k], claims[k], found))
+            outcome.failed = True
+            return True
+        return False
+
+    def _is_symmetrised(self, b: int, cotangents: Array, claims: list[Array]) -> bool:
+        """Whether the claim is the symmetrised gradient of a function of symmetric matrices, and right along symmetric moves.
+
+        What is symmetric and stays so (a Cholesky factorisation reads one triangle) has no other derivative to speak of.
+        """
+        position = self.bench.blocks[b]
+        x = self.bench.primals[position]
+        if x.ndim < 2 or x.shape[-1] != x.shape[-2] or x.shape[-1] < 2 or not np.array_equal(x, _transposed(x)):
+            return False
+        shaped = [claim.reshape(x.shape) for claim in claims] if x.dtype.kind == "f" else []
+        if not shaped or not all(np.allclose(c, _transposed(c), rtol=1e-6, atol=1e-9 * np.max(np.abs(c))) for c in shaped):
+            return False
+        for _ in range(2):
+            move = (self._signs(x.size) * self._lengths(position)).reshape(x.shape)
+            self.prober.forget(position)
+            sweep = self.prober.sweep(position, ((move + _transposed(move)) / 2).reshape(-1), cotangents, claims, self._wobble(b))
+            if not sweep.steps or any(not reading.is_zero for reading in sweep.readings()):
+                return False
+        self.notes.append(f"{place(self.hearing.name(b))} is symmetric and its gradient symmetrised: right for symmetric moves")
+        return True
+
+    def _judge_nonfinite(self, b: int, claim: Array, outcome: Outcome) -> None:
+        """NaN or inf where the derivative is finite is a fault; where the slopes diverge there is nothing to compare."""
+        position = self.bench.blocks[b]
+        primal = self.bench.primals[position]
+        bad = np.flatnonzero(~np.isfinite(claim))
+        for j in bad[:3]:
+            direction = np.zeros(claim.size)
+            direction[j] = self.prober.unit(position)[j]
+            nothing = [np.zeros(claim.size)]
+            sweep = self.prober.sweep(position, direction, self.hearing.cotangent[None, :], nothing)
+            if not sweep.steps or sweep.edge:
+                continue
+            slopes = np.array([abs(float(right[0])) + abs(float(left[0])) for right, left in sweep.sides])
+            small, large = slopes[int(np.argmin(sweep.steps))], slopes[int(np.argmax(sweep.steps))]
+            if np.all(np.isfinite(slopes)) and small <= 3 * large + 1e-300:  # a pole or a cusp grows without end
+                entry = int(j) // (2 if primal.dtype.kind == "c" else 1)
+                index = tuple(int(i) for i in np.unravel_index(entry, primal.shape)) if primal.shape else ()
+                message = f"backward of {place(outcome.label, index)} is {claim[j]} where f has a finite slope"
+                evidence = (f"{bad.size} of {claim.size} entries are not finite",)
+                self.findings.append(Finding(Kind.NONFINITE, message, outcome.label, index, evidence=evidence))
+                outcome.failed = True
+                return
+        outcome.reason = f"backward of {place(outcome.label)} is not finite, nor does f have a finite slope there"
+
+    # -- kinks --------------------------------------------------------------------------------------------------
+
+    def _probe_kinked(self, b: int, sweep: Sweep, outcome: Outcome) -> None:
+        """Kinked outputs by their one-sided slopes, the others strictly; then along what keeps ties and zeros as they are."""
+        for words, direction in [("", sweep.direction), *self.kinks.special_directions(b)]:
+            cotangents, claims = self.cotangents, self._claims(b)
+            if words:
+                sweep = self.kinks.probe(b, direction, cotangents, claims)
+            if not sweep.steps:
+                continue
+            if sweep.kinked is not None and sweep.kinked.any():
+                self.kinks.note(b, sweep)
+                cotangents = self.cotangents * ~sweep.kinked
+                output = self.kinks.violates(b, sweep)
+                if cotangents.any():
+                    claims = [ask(self.hearing, row)[b] for row in cotangents]
+                    smooth = self.kinks.probe(b, direction, cotangents, claims)
+                    if smooth.steps and self._read(b, smooth, cotangents, claims, outcome):
+                        return
+                narrowed = None if output is None else self.kinks.narrow(b, direction, output)
+                if narrowed is not None and output is not None:
+                    self.findings.append(bad_subgradient(self.kinks, b, narrowed[1], narrowed[0], output))
+                    outcome.failed = True
+                    return
+            elif self._read(b, sweep, cotangents, claims, outcome):
+                if words:
+                    self.findings[-1] = self.kinks.blame_ties(b, self.findings[-1], words)
+                return
+
+    def _probe_together(self) -> None:
+        """Kinks between blocks: each claim may be a subgradient by itself and their sum none (max(x, y) served twice at a tie)."""
+        positions, directions = self.kinks.together()
+        for direction in directions:
+            cotangents = self.cotangents
+            for _ in range(2):  # once to find the kinks this way, once without the outputs that have one
+                self.prober.forget(positions)
+                claims = [np.concatenate(ask(self.hearing, row)) for row in cotangents]
+                sweep = self.prober.sweep(positions, direction, cotangents, claims, None, rungs=8)
+                if sweep.kinked is None or not (sweep.kinked & cotangents.any(axis=0)).any():
+                    break
+                cotangents = cotangents * ~sweep.kinked
+            for k, reading in enumerate(sweep.readings()):
+                if cotangents.any() and reading.persists:
+                    words = " and ".join(place(name) for name in self.kinks.found[:3])
+                    claimed = float(sweep.claimed[k])
+                    evidence = "each claim lies between its one-sided slopes, but tied entries moved together show another slope"
+                    self.findings.append(
+                        Finding(
+                            Kind.BRANCH,
+                            f"backward of {words} together is wrong where they are tied",
+                            self.kinks.found[0],
+                            claimed=claimed,
+                            numeric=claimed + reading.value,
+                            bound=reading.error,
+                            kinds=(Kind.BRANCH,),
+                            evidence=(evidence,),
+                        )
+                    )
+                    return
+
+    # -- outputs that answer far less than others ----------------------------------------------------------------
+
+    def _probe_quiet_outputs(self, b: int, outcome: Outcome) -> None:
+        """A third cotangent that lifts outputs which answer far less than others, so that none hides behind them."""
+        response = outcome.response
+        if response is None or response.size < 2 or response.size > 100_000:
+            return
+        loudest = float(response.max())
+        if not loudest or loudest < 100 * float(response[response > 0].min()):
+            return
+        weights = 1 / np.maximum(response, 1e-10 * loudest)
+        lifted = np.where(response == 0, 0.0, self._signs(response.size) * weights / weights.max())
+        dtype = np.result_type(*(m.dtype for m in self.bench.models if differentiable(m)))
+        lifted = lifted.astype(np.float32 if dtype.itemsize < 8 else np.float64).astype(float)
+        claims = [ask(self.hearing, lifted)[b]]
+        if not np.all(np.isfinite(claims[0])):
+            return
+        direction = np.where(claims[0] < 0, -1.0, 1.0) * self._lengths(self.bench.blocks[b])
+        sweep = self.prober.sweep(self.bench.blocks[b], direction, lifted[None, :], claims)
+        if sweep.steps and not (sweep.kinked is not None and sweep.kinked.any()):
+            if any(reading.persists for reading in sweep.readings()):
+                self._read(b, sweep, lifted[None, :], claims, outcome)
+
+    # -- what all of them use -----------------------------------------------------------------------------------
+
+    def _claims(self, b: int) -> list[Array]:
+        answers = [self.hearing.gradients, self.hearing.second][: len(self.cotangents)]
+        return [answer[b] for answer in answers]
+
+    def _wobble(self, b: int) -> Array | None:
+        return self.hearing.wobble[b] if self.hearing.wobble else None
+
+    def _signs(self, size: int) -> Array:
+        return self.rng.choice([-1.0, 1.0], size)
+
+    def _lengths(self, position: int) -> Array:
+        """A length for every entry, ½ to 1½ of its unit: bounded away from zero, so that no entry goes unseen."""
+        unit = self.prober.unit(position)
+        return np.asarray(unit * self.rng.integers(32, 97, unit.size) / 64)
+
+
+def _transposed(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
+
+

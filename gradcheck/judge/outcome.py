@@ -1,0 +1,81 @@
+"""Outcome: what the sweeps of one block add up to, and how small an error they could have seen."""
+
+import math
+
+from gradcheck.judge.bench import Array
+from gradcheck.judge.probe import Sweep
+
+USABLE = 1e-3
+"""The coarsest resolution that is still called a PASS: an error of half a percent has to be seen even in float32. Dtypes
+coarser than that are judged for what they can resolve: 64 of their ulps."""
+
+
+class Outcome:
+    """What the sweeps of one block add up to."""
+
+    def __init__(self, label: str | int, eps: float) -> None:
+        self.label = label
+        self.failed = False
+        self.reason = ""
+        self.best: tuple[float, float, float] | None = None  # relative bound, bound, scale
+        self.doubtful: tuple[float, float, float] | None = None
+        self.rounding = 0.0
+        self.eps = eps
+        self.moved = False
+        self.response: Array | None = None
+
+    def take(self, sweep: Sweep) -> None:
+        """Add a sweep. The clearest of its cotangents speaks for it, unless one disagrees without being able to persist."""
+        clean: list[tuple[float, float, float]] = []
+        doubtful: list[tuple[float, float, float]] = []
+        for k, reading in enumerate(sweep.readings()):
+            seen = float(sweep.weight[k])
+            if not all(sweep.dead):
+                seen = max(seen, abs(float(sweep.claimed[k]) + reading.value))
+            bound = reading.error if reading.is_zero else abs(reading.value) + reading.error
+            row = (bound / seen if seen else math.inf, bound, seen)
+            (clean if reading.is_zero else doubtful).append(row)
+            self.rounding = max(self.rounding, float(sweep.claim_noise[k]))
+        self.moved |= not all(sweep.dead)
+        self.eps = max(self.eps, sweep.eps)
+        if sweep.response is not None and self.response is None:
+            self.response = sweep.response
+        if doubtful:
+            self.doubtful = max([*doubtful, *([self.doubtful] if self.doubtful else [])])
+        elif self.best is None or min(clean) < self.best:
+            self.best = min(clean)
+
+    def forgive(self, sweep: Sweep) -> None:
+        """Take a sweep back whose disagreement has another explanation, and keep its scale."""
+        self.doubtful = None
+        self.best = self.best or (0.0, 0.0, float(sweep.weight.max()))
+
+    @property
+    def judged(self) -> tuple[float, float, float]:
+        """Relative bound, bound and scale that count."""
+        return self.doubtful or self.best or (math.inf, math.inf, 0.0)
+
+    @property
+    def scale(self) -> float:
+        """The size of slope that was seen."""
+        return self.judged[2]
+
+    @property
+    def bound(self) -> float:
+        """The slope that could have gone unseen."""
+        return self.judged[1]
+
+    def resolution(self, loudest: float) -> float:
+        """The smallest relative error that would have been seen.
+
+        A gradient that is zero as far as can be seen (a bias before batch norm, a dead unit) is measured against the block that
+        answers most: its own scale is rounding.
+        """
+        relative, bound, scale = self.judged
+        if relative <= max(USABLE, 64 * self.eps):
+            return relative
+        if not self.moved and not scale:
+            return 0.0  # f does not change at all, and the claim is exactly zero
+        if scale <= max(20 * self.rounding, 2 * bound) and loudest > 0 and bound <= 1e-6 * loudest:
+            return bound / loudest
+        return relative

@@ -1,0 +1,194 @@
+"""Trial: one point under judgement, from its value through laws and probes to a report."""
+
+import math
+
+import numpy as np
+
+from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError, as_real, differentiable, like
+from gradcheck.judge.blocks import Blocks
+from gradcheck.judge.laws import LAST, LAWS, Hearing, ask, hear
+from gradcheck.judge.outcome import USABLE, Outcome
+from gradcheck.judge.probe import Prober
+from gradcheck.judge.wobble import wobble_of
+from gradcheck.report import Finding, Kind, Report, Verdict, place
+
+_EXPLAINS = (
+    Kind.RAISES, Kind.SHAPE, Kind.NONDETERMINISTIC, Kind.ACCUMULATES, Kind.STALE, Kind.IGNORES_COTANGENT, Kind.MUTATES,
+    Kind.ALIASES, Kind.DTYPE, Kind.NONFINITE,
+)  # fmt: skip
+"""Broken laws, the one that explains most first."""
+
+
+class Trial:
+    """What is known of one point, and what has been found so far."""
+
+    def __init__(self, bench: Bench, seed: int = 0, *, forbid_kinks: bool = False, slack: float = 1.0) -> None:
+        self.bench = bench
+        self.seed = seed
+        self.forbid_kinks = forbid_kinks
+        self.slack = slack
+        self.rng = np.random.default_rng(seed)
+        self.findings: list[Finding] = []
+        self.reasons: list[str] = []
+        self.notes: list[str] = []
+        self.kinks: list[str] = []
+        self.resolutions: dict[str | int, float] = {}
+        self.finished = False
+
+    def judge(self, laws: tuple[str, ...] = tuple(LAWS), *, probes: bool = True) -> None:
+        """Hear these laws and probe every block. Raises BudgetError, TimeLimitError; whatever the target does wrong is a finding."""
+        origin = self._origin()
+        if origin is None:
+            return
+        cotangents = self._cotangents(origin)
+        if probes and self.bench.try_twin(origin):
+            origin = self.bench.value()
+        try:
+            hearing = hear(self.bench, cotangents[0], cotangents[-1])
+            hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
+            hearing.right_at = right_at
+            hearing.wobble = wobble_of(hearing)
+            self._hear([name for name in laws if name not in LAST], hearing)
+            if probes and not any(f.kind in _EXPLAINS[2:6] and f.kind is not Kind.STALE for f in self.findings):
+                if len(cotangents) > 1 and not hearing.second:
+                    hearing.second = ask(hearing, cotangents[-1])
+                self._probe(hearing, origin, cotangents)
+            self._call_elsewhere()
+            self._hear([name for name in laws if name in LAST], hearing)
+        except BackwardError as error:
+            label = None if error.position is None else self.bench.target.label(error.position)
+            self.findings.append(Finding(Kind[error.kind], error.message, label))
+        self.finished = True
+
+    def _origin(self) -> Array | None:
+        """The value at the point, asked for twice; None where nothing can be judged from it."""
+        bench = self.bench
+        try:
+            first, second = bench.value(), bench.value()
+            if not _alike(first, second, bench):
+                bench.reseeds = True  # reseed once before blaming: dropout draws from the global stream
+                first, second = bench.value(), bench.value()
+        except ForwardError as error:
+            self.reasons.append(f"{error}; give inputs at which forward runs")
+            return None
+        if not _alike(first, second, bench):
+            worst = int(np.argmax(np.abs(first - second)))
+            message = f"forward gives {first[worst]:.6g} and then {second[worst]:.6g} for the same inputs"
+            self.findings.append(Finding(Kind.NONDETERMINISTIC, message))
+            return None
+        if not any(differentiable(model) for model in bench.models):
+            self.reasons.append(f"forward returns {bench.models[0].dtype}, which has no gradient; return floats")
+            return None
+        if first.size and not np.isfinite(first).any():
+            self.reasons.append("forward is not finite at this point; move the inputs into its domain")
+            return None
+        return first
+
+    def _cotangents(self, origin: Array) -> Array:
+        """Random signs and sizes away from zero; never all ones, which softmax and normalisation cannot see.
+
+        Multiples of 1/64, exact in every dtype: what backward is given is what the judge multiplies with. One row for a single
+        output and for very many, where a gradient of its own is dear; two otherwise.
+        """
+        if origin.size == 1:
+            return np.ones((1, 1))
+        count = 1 if origin.size > 100_000 else 2
+        rows = self.rng.choice([-1.0, 1.0], (count, origin.size)) * self.rng.integers(32, 97, (count, origin.size)) / 64
+        rows[:, ~np.isfinite(origin)] = 0.0
+        return np.asarray(rows)
+
+    def _hear(self, names: list[str], hearing: Hearing) -> None:
+        for name in names:
+            if name == "layout_does_not_matter" and any(f.kind is Kind.MUTATES for f in self.findings):
+                continue  # what writes into its arguments raises on read-only ones: one mistake, one finding
+            self.findings.extend(f for f in LAWS[name](hearing) if f.message not in {g.message for g in self.findings})
+
+    def _call_elsewhere(self) -> None:
+        """One forward call with every input moved by a thousandth, for the laws about what other calls leave behind."""
+        moved = {}
+        for i in self.bench.blocks:
+            flat = as_real(self.bench.primals[i])
+            moved[i] = like(flat * flat.dtype.type(1 + 2**-10), self.bench.primals[i])
+        try:
+            self.bench.value(moved)
+        except ForwardError:
+            pass  # outside its domain there; the probes have been elsewhere too
+
+    def _probe(self, hearing: Hearing, origin: Array, cotangents: Array) -> None:
+        blocks = Blocks(Prober(self.bench, origin, self.slack), hearing, cotangents, self.rng)
+        try:
+            outcomes = blocks.probe()
+        finally:
+            self.findings.extend(blocks.findings)
+            self.notes.extend(blocks.notes)
+            self.kinks = blocks.kinks.names()
+        if self.forbid_kinks and self.kinks:
+            message = f"f has a kink at {self.kinks[0]}, and kinks are forbidden here"
+            self.findings.append(Finding(Kind.BRANCH, message, blocks.kinks.found[0]))
+        self._conclude(outcomes)
+
+    def _conclude(self, outcomes: list[Outcome]) -> None:
+        """A resolution for each block; a bound too wide to tell becomes a reason."""
+        loudest = max((outcome.scale for outcome in outcomes), default=0.0)
+        for outcome in outcomes:
+            if outcome.failed:
+                continue
+            if outcome.reason:
+                self.reasons.append(outcome.reason)
+                continue
+            resolution = outcome.resolution(loudest)
+            self.resolutions[outcome.label] = resolution
+            if not resolution <= max(USABLE, 64 * outcome.eps):
+                self.reasons.append(
+                    f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of {outcome.scale:.1e}; "
+                    f"a wider dtype or other inputs would tell"
+                )
+
+    def report(self) -> Report:
+        """The Report of what was found."""
+        bench = self.bench
+        if self.findings:
+            verdict = Verdict.FAIL
+        elif self.reasons or not self.finished:
+            verdict = Verdict.INCONCLUSIVE
+        else:
+            verdict = Verdict.PASS
+        return Report(
+            verdict,
+            bench.target.name,
+            tuple(sorted(self.findings, key=_rank)),
+            max(self.resolutions.values(), default=0.0 if verdict is Verdict.PASS else math.nan),
+            bench.evaluations,
+            bench.pullbacks,
+            tuple(self.kinks),
+            tuple(self.reasons),
+            tuple(self.notes),
+            dtype=" ".join(sorted({str(bench.primals[i].dtype) for i in bench.blocks})),
+            seed=self.seed,
+            resolutions=dict(self.resolutions),
+        )
+
+
+def right_at(bench: Bench) -> bool:
+    """Whether a target passes at a point, within the bench's budget: for a diagnosis that asks the same of a smaller batch."""
+    trial = Trial(bench)
+    try:
+        trial.judge()
+    except BudgetError:
+        return False
+    return trial.report().verdict is Verdict.PASS
+
+
+def _rank(finding: Finding) -> tuple[int, float]:
+    """Broken laws first, in the order of what explains most; then the numeric findings, worst first."""
+    if finding.claimed is None:
+        return (_EXPLAINS.index(finding.kind) if finding.kind in _EXPLAINS else len(_EXPLAINS), 0.0)
+    return (len(_EXPLAINS) + 1, -finding.severity)
+
+
+def _alike(a: Array, b: Array, bench: Bench) -> bool:
+    """Equal, or within what a threaded sum may differ by from run to run."""
+    if np.array_equal(a, b, equal_nan=True):
+        return True
+    eps = max((float(np.finfo(m.dtype).eps) for m in bench.models if differentiable(m)), default=2e-16)
+    return bool(np.all(np.abs(a - b) <= 1000 * eps * float(np.max(np.abs(a), initial=0.0))))
