@@ -43,7 +43,7 @@ _HOME = {
     "search": "gradcheck.judge",
     "assert_gradients": "gradcheck.judge",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605 - the table above is the single source
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> object:

@@ -1,6 +1,7 @@
 """The vocabulary of a verdict: Verdict, Kind, Finding, Report, and the two exceptions that carry a report.
 
-Nothing here computes: `gradcheck.check` fills these in, and the terminal, pytest and CI read them. The names are a contract.
+Nothing here computes: `gradcheck.check` fills these in, and the terminal, pytest and CI read them. The names are a
+contract.
 """
 
 import enum
@@ -59,10 +60,11 @@ class Kind(enum.Enum):
 class Finding:
     """One thing that is wrong, with its evidence.
 
-    `input` is the name of the input or parameter, or its position where it has no name, or None for the whole target; `index`
-    is the worst entry of it, `output` the entry of the output whose derivative is quoted, both None where the fault has no
-    place. `claimed` is what backward returned there, `numeric` the finite difference and `bound` the largest |claimed −
-    numeric| that rounding and truncation could explain. `kinds` ranks every diagnosis that fits, best first.
+    `input` is the name of the input or parameter, or its position where it has no name, or None for the whole target;
+    `index` is the worst entry of it, `output` the entry of the output whose derivative is quoted, both None where the
+    fault has no place. `claimed` is what backward returned there, `numeric` the finite difference and `bound` the
+    largest |claimed − numeric| that rounding and truncation could explain. `kinds` ranks every diagnosis that fits,
+    best first.
     """
 
     kind: Kind
@@ -89,10 +91,10 @@ class Finding:
 class Report:
     """The outcome of `check` or `search`: a verdict, what is wrong (worst first), and how sure that is.
 
-    `resolution` is the smallest relative error that could have been seen, the worst over inputs and parameters: a PASS with
-    resolution 1e-9 says that a block wrong by more than one part in 10⁹ would have failed. `evaluations` and `pullbacks`
-    count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted; `reasons` say why nothing
-    could be told, `notes` which convention was recognised.
+    `resolution` is the smallest relative error that could have been seen, the worst over inputs and parameters: a
+    PASS with resolution 1e-9 says that a block wrong by more than one part in 10⁹ would have failed. `evaluations`
+    and `pullbacks` count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted;
+    `reasons` say why nothing could be told, `notes` which convention was recognised.
     """
 
     verdict: Verdict

@@ -1,7 +1,7 @@
 """Target: the neutral form of a layer, whoever wrote it and in whatever framework.
 
-The idea is ChainRules' and jax.vjp's: a function returns its value and a *pullback*, the linear map that takes a cotangent of
-the value to cotangents of the inputs. Everything in `gradcheck.judge` speaks of targets only.
+The idea is ChainRules' and jax.vjp's: a function returns its value and a *pullback*, the linear map that takes a
+cotangent of the value to cotangents of the inputs. Everything in `gradcheck.judge` speaks of targets only.
 """
 
 import inspect
@@ -16,9 +16,10 @@ Pullback = Callable[[Any], Any]
 class Target:
     """A function with its pullback.
 
-    value(*inputs) -> array | tuple of arrays
-    linearize(*inputs) -> pullback, with pullback(cotangent) -> one cotangent an input (None where frozen); the cotangent has the
-        structure of the value. `linearizing_evaluates` says whether linearize runs the forward pass too (it is then counted).
+    value(*inputs) -> array | tuple of arrays linearize(*inputs) -> pullback, with pullback(cotangent) -> one
+    cotangent an input (None where frozen); the cotangent has the
+        structure of the value. `linearizing_evaluates` says whether linearize runs the forward pass too (it is then
+        counted).
     inputs: names in order, None where an input has no name; () where the number is not known before the call.
     frozen: positions that carry no gradient: labels, masks, indices.
     parameters: arrays appended to the inputs given to `check`, by name.
@@ -51,7 +52,8 @@ def from_pair(
     """A target from a function and its hand-written backward pass.
 
     f(*inputs) -> array | tuple of arrays; vjp(inputs, cotangent) -> one cotangent an input, None where frozen.
-    `frozen` lists positions or names. Raises TypeError if f or vjp cannot be called, ValueError for an unknown frozen input.
+    `frozen` lists positions or names. Raises TypeError if f or vjp cannot be called, ValueError for an unknown frozen
+    input.
 
     >>> import numpy as np, gradcheck
     >>> tanh = gradcheck.from_pair(np.tanh, lambda inputs, g: (g * (1 - np.tanh(inputs[0]) ** 2),), name="tanh")
@@ -157,7 +159,9 @@ def _positions(frozen: Iterable[int | str], names: Sequence[str | None]) -> froz
         if isinstance(item, str):
             if item not in names:
                 known = ", ".join(str(n) for n in names) or "none has a name"
-                raise ValueError(f"frozen names an input {item!r} that the function does not have ({known}); give its position")
+                raise ValueError(
+                    f"frozen names an input {item!r} that the function does not have ({known}); give its position"
+                )
             positions.add(list(names).index(item))
         else:
             positions.add(int(item))

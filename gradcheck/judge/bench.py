@@ -1,11 +1,13 @@
 """Bench: one target at one point, every call counted and guarded.
 
-Arrays become flat real vectors here (a complex entry is two reals), so that the judge speaks of lines and slopes only. The
-caller's arrays are copied once and never handed out; global random state is left as it was found.
+Arrays become flat real vectors here (a complex entry is two reals), so that the judge speaks of lines and slopes
+only. The caller's arrays are copied once and never handed out; global random state is left as it was found.
 """
 
+import math
 import random
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gradcheck.judge.clock import TimeLimitError
 from gradcheck.target import Pullback, Target
 
 Array = npt.NDArray[Any]
@@ -75,13 +78,14 @@ class Bench:
             values += target.parameters.values()
         self.target = target
         self.budget = budget
+        self.deadline = math.inf  # on the monotonic clock
         self.evaluations = 0
         self.pullbacks = 0
-        self._originals: list[Array] = [np.asarray(value) for value in values]  # the caller's own, only ever compared with
+        self._originals: list[Array] = [
+            np.asarray(value) for value in values
+        ]  # the caller's own, only ever compared with
         self.primals: list[Array] = [np.array(value, copy=True) for value in self._originals]
-        self.blocks = [
-            i for i, primal in enumerate(self.primals) if differentiable(primal) and i not in target.frozen
-        ]
+        self.blocks = [i for i, primal in enumerate(self.primals) if differentiable(primal) and i not in target.frozen]
         self.conjugate = False  # complex gradients come as Jᵀv rather than conj(J)ᵀv
         self.twin = False  # half-precision inputs are given to forward in float64, whose value does not quantise
         self.mutated: set[int] = set()
@@ -92,7 +96,7 @@ class Bench:
         self._linear: Pullback | None = None
         if any(i >= len(values) for i in target.frozen):
             raise ValueError(
-                f"{target.name}: frozen position {max(target.frozen)} is past the last of the {len(values)} inputs given"
+                f"{target.name}: frozen position {max(target.frozen)} is past the last of the {len(values)} inputs"
             )
 
     # -- forward ------------------------------------------------------------------------------------------------
@@ -104,21 +108,24 @@ class Bench:
         """
         if self.budget is not None and self.evaluations >= self.budget:
             raise BudgetError(f"the budget of {self.budget} forward calls is spent")
+        self._check_time()
         self.evaluations += 1
         arguments = self._arguments(moved)
         if self.twin:
-            arguments = [a.astype(np.float64) if a.dtype.itemsize == 2 and a.dtype.kind == "f" else a for a in arguments]
+            arguments = [
+                a.astype(np.float64) if a.dtype.itemsize == 2 and a.dtype.kind == "f" else a for a in arguments
+            ]
         self._reseed()
         try:
             outcome = self.target.value(*arguments)
         except (Exception, SystemExit) as error:
-            raise ForwardError(f"forward raised {type(error).__name__}: {str(error):.200}") from error
+            raise ForwardError(f"forward raised {type(error).__name__}: {error!s:.200}") from error
         self._note_mutations(arguments, moved)
         outputs = self._outputs(outcome)
         work = np.longdouble if any(o.dtype in (np.longdouble, np.clongdouble) for o in outputs) else np.float64
         if len(outputs) == 1:
             return np.array(as_real(outputs[0]), dtype=work)
-        return np.concatenate([as_real(o).astype(work) for o in outputs])
+        return np.concatenate([np.zeros(0, work), *(as_real(o).astype(work) for o in outputs)])
 
     def _outputs(self, outcome: Any) -> list[Array]:
         single = not isinstance(outcome, tuple | list)
@@ -129,8 +136,8 @@ class Bench:
         for output in outputs:
             if output.dtype.kind not in "fciub":
                 raise ForwardError(
-                    f"forward returned {type(outcome).__name__} of dtype {output.dtype}; a value is an array of numbers "
-                    f"or a tuple of them"
+                    f"forward returned {type(outcome).__name__} of dtype {output.dtype}; a value is an array of "
+                    f"numbers or a tuple of them"
                 )
         # integer outputs (an argmax beside a max) carry no cotangent, but their place in the tuple stays
         if not self.models:
@@ -138,15 +145,20 @@ class Bench:
             self.models = [np.empty_like(o, order="C", subok=False) for o in outputs]
         elif [o.shape for o in outputs] != [m.shape for m in self.models]:
             raise ForwardError(
-                f"forward returned shapes {[o.shape for o in outputs]} after {[m.shape for m in self.models]} for inputs "
-                f"of the same shape"
+                f"forward returned shapes {[o.shape for o in outputs]} after {[m.shape for m in self.models]} for "
+                f"inputs of the same shape"
             )
         return [o for o in outputs if differentiable(o)]
 
     # -- backward -----------------------------------------------------------------------------------------------
 
-    def pull_structured(self, cotangents: list[Array], moved: dict[int, Array] | None = None, *, fresh: bool = False) -> Any:
-        """The raw outcome of the pullback for cotangents given as arrays; mutations of them are the caller's to compare."""
+    def pull_structured(
+        self, cotangents: list[Array], moved: dict[int, Array] | None = None, *, fresh: bool = False
+    ) -> Any:
+        """The raw outcome of the pullback for cotangents given as arrays; mutations of them are the caller's to
+        compare.
+        """
+        self._check_time()
         self._reseed()
         self.pullbacks += 1
         try:
@@ -161,7 +173,7 @@ class Bench:
                 pullback, arguments = self._linear, self.linear_arguments
             outcome = pullback(cotangents[0] if self.single else tuple(cotangents))
         except (Exception, SystemExit) as error:
-            raise BackwardError("RAISES", f"backward raises {type(error).__name__}: {str(error):.200}") from error
+            raise BackwardError("RAISES", f"backward raises {type(error).__name__}: {error!s:.200}") from error
         self._note_mutations(arguments, moved)
         if moved is None and self.mutated:
             self._linear = None  # the arguments it closed over are spoilt: linearise again on clean copies
@@ -191,7 +203,8 @@ class Bench:
             chosen = list(outcome)
         else:
             raise BackwardError(
-                "SHAPE", f"backward returned {len(outcome)} gradients for {count} inputs, {len(self.blocks)} of them not frozen"
+                "SHAPE",
+                f"backward returned {len(outcome)} gradients for {count} inputs, {len(self.blocks)} of them not frozen",
             )
         return [None if g is None else self._checked(g, i) for g, i in zip(chosen, self.blocks, strict=True)]
 
@@ -205,7 +218,9 @@ class Bench:
             raise BackwardError("DTYPE", f"the gradient of {label} has dtype {array.dtype}, not a number's", position)
         if array.shape != primal.shape:
             raise BackwardError(
-                "SHAPE", f"the gradient of {label} has shape {array.shape}, its input has shape {primal.shape}", position
+                "SHAPE",
+                f"the gradient of {label} has shape {array.shape}, its input has shape {primal.shape}",
+                position,
             )
         return array
 
@@ -217,7 +232,8 @@ class Bench:
     def try_twin(self, origin: Array) -> bool:
         """Evaluate forward in float64 from now on if the inputs are in half precision and it computes the same there.
 
-        Central differences of a float16 function cannot see an entry that is wrong by 100 %: its steps are as coarse as that.
+        Central differences of a float16 function cannot see an entry that is wrong by 100 %: its steps are as coarse
+        as that.
         """
         halves = [self.primals[i].dtype.itemsize == 2 and self.primals[i].dtype.kind == "f" for i in self.blocks]
         if not all(halves):
@@ -257,8 +273,15 @@ class Bench:
             if not identical(argument, primal):
                 self.mutated.add(i)
 
+    def _check_time(self) -> None:
+        """The alarm may have gone off inside a target that catches everything."""
+        if time.monotonic() > self.deadline:
+            raise TimeLimitError("the time given is over; give a larger timeout, or find out what does not return")
+
     def settle(self) -> None:
-        """Notice a target that wrote into a large input, which is shared between calls rather than copied; put it back."""
+        """Notice a target that wrote into a large input, which is shared between calls rather than copied; put it
+        back.
+        """
         for i, (primal, clean) in enumerate(zip(self.primals, self._originals, strict=True)):
             if primal.size > _SHARED and not np.array_equal(clean, primal, equal_nan=clean.dtype.kind in "fc"):
                 self.mutated.add(i)

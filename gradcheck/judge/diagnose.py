@@ -1,7 +1,7 @@
 """Diagnose: what kind of mistake a wrong gradient looks like, from the structure of claim against finite difference.
 
-A survey gives claimed and numeric entries of the failing block; hypotheses are tried on it one after the other, and every one
-that fits is kept, best first. A diagnosis is evidence and is worded as such.
+A survey gives claimed and numeric entries of the failing block; hypotheses are tried on it one after the other, and
+every one that fits is kept, best first. A diagnosis is evidence and is worded as such.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,8 +33,8 @@ class Guess(NamedTuple):
 class Survey:
     """Claimed and numeric gradient of some entries of one block for one cotangent.
 
-    entries: flat positions; jacobian: numeric derivative of every output by each of them, (M, entries); bound: what an entry's
-    difference may owe to rounding. whole: every entry of the block is there.
+    entries: flat positions; jacobian: numeric derivative of every output by each of them, (M, entries); bound: what
+    an entry's difference may owe to rounding. whole: every entry of the block is there.
     """
 
     hearing: Hearing
@@ -58,9 +58,11 @@ class Survey:
         return np.asarray(np.abs(self.claimed - self.numeric) > self.bound)
 
     def matches(self, expected: Array) -> bool:
-        """Whether the claim is what a hypothesis says it would be: ten times closer to it than to the right gradient."""
+        """Whether the claim is what a hypothesis says: ten times closer to it than to the right gradient."""
         error = float(np.max(np.abs(self.claimed - self.numeric), initial=0.0))
-        return bool(np.all(np.abs(self.claimed - expected) <= 0.1 * error + self.bound) and error > float(np.max(self.bound)))
+        return bool(
+            np.all(np.abs(self.claimed - expected) <= 0.1 * error + self.bound) and error > float(np.max(self.bound))
+        )
 
 
 def diagnose(
@@ -134,7 +136,9 @@ def _survey(
     numeric = cotangent @ jacobian
     claimed = claim[kept]
     reading = sweep.reading(k=0) if len(sweep.claimed) == 1 else min(sweep.readings(), key=lambda r: r.error)
-    noise = 8 * float(np.sqrt((cotangent**2) @ (sweep.spread if sweep.spread is not None else np.zeros_like(cotangent)) ** 2))
+    noise = 8 * float(
+        np.sqrt((cotangent**2) @ (sweep.spread if sweep.spread is not None else np.zeros_like(cotangent)) ** 2)
+    )
     units = np.abs(sweep.direction[kept])
     units = np.where(units > 0, units, prober.unit(sweep.position)[kept])
     bound = 2 * noise / (step * units) + reading.error / max(float(np.max(np.abs(sweep.direction))), 1e-300)
@@ -148,9 +152,9 @@ def _guesses(s: Survey, at: Place) -> Iterator[Guess]:
         _missing,
         _repeated,
         _moved,
+        _term,
         _branch,
         _diagonal,
-        _term,
         _axes,
         _scaled,
         _rounded,
@@ -158,8 +162,9 @@ def _guesses(s: Survey, at: Place) -> Iterator[Guess]:
         _close,
     ]
     ratio = _ratio(s)
-    if ratio is not None and (s.wrong.size < 4 or s.wrong.all()) and _is_plain(s, ratio):
-        hypotheses.remove(_scaled)  # one plain factor explains everything, or there is too little to see more in
+    everywhere = s.wrong.all() and s.wrong.size > 1
+    if ratio is not None and (everywhere or (s.wrong.size < 4 and _is_plain(s, ratio))):
+        hypotheses.remove(_scaled)  # one factor explains everything, or there is too little to see more in
         hypotheses.insert(0, _scaled)
     seen = False
     for hypothesis in hypotheses:
@@ -181,9 +186,9 @@ def _count(s: Survey) -> str:
 
 def _missing(s: Survey) -> Iterator[Guess]:
     """Nothing arrives where something should."""
-    if s.wrong.any() and not s.claimed[s.wrong].any() and s.wrong.size > 0:
-        if s.wrong.all() or s.wrong.sum() == np.count_nonzero(np.abs(s.numeric) > s.bound):
-            yield Guess(Kind.ZERO, f"{_count(s)} are zero where the finite difference is not")
+    missing = s.wrong.any() and not s.claimed[s.wrong].any()
+    if missing and (s.wrong.all() or s.wrong.sum() == np.count_nonzero(np.abs(s.numeric) > s.bound)):
+        yield Guess(Kind.ZERO, f"{_count(s)} are zero where the finite difference is not")
 
 
 def _branch(s: Survey) -> Iterator[Guess]:
@@ -192,7 +197,9 @@ def _branch(s: Survey) -> Iterator[Guess]:
     wrong = s.wrong
     if wrong.all() or not wrong.any():
         return
-    relevant = (np.abs(s.numeric) > s.bound) | (np.abs(s.claimed) > s.bound)
+    sizes = np.maximum(np.abs(s.numeric), np.abs(s.claimed))
+    share = float(np.median(np.abs(s.claimed - s.numeric)[wrong] / sizes[wrong]))
+    relevant = wrong | (share * sizes > 3 * s.bound)  # a right entry counts where the same mistake would have shown
     counts = dict(zip(*np.unique(as_real(s.primal), return_counts=True), strict=True))
     tied = np.array([counts.get(value, 1) > 1 for value in x])
     conditions = {
@@ -208,8 +215,18 @@ def _branch(s: Survey) -> Iterator[Guess]:
             return
     right = ~wrong & relevant
     if right.any():
-        for words, values in (("above", x), ("below", -x), ("in absolute value above", np.abs(x)), ("in absolute value below", -np.abs(x))):
-            if right.any() and values[wrong].min() > values[right].max() and wrong.sum() + right.sum() >= 5 and wrong.sum() > 1:
+        for words, values in (
+            ("above", x),
+            ("below", -x),
+            ("in absolute value above", np.abs(x)),
+            ("in absolute value below", -np.abs(x)),
+        ):
+            if (
+                right.any()
+                and values[wrong].min() > values[right].max()
+                and wrong.sum() + right.sum() >= 5
+                and wrong.sum() > 1
+            ):
                 edge = abs(float(values[wrong].min()))
                 yield Guess(Kind.BRANCH, f"the wrong entries ({_count(s)}) are just those {words} {edge:.3g}")
                 return
@@ -217,7 +234,7 @@ def _branch(s: Survey) -> Iterator[Guess]:
 
 def _repeated(s: Survey) -> Iterator[Guess]:
     """The wrong rows are those that an integer input names more than once."""
-    if not s.primal.ndim or s.wrong.all() and s.primal.shape[0] > 1 and s.wrong.size == 1:
+    if not s.primal.ndim or (s.wrong.all() and s.primal.shape[0] > 1 and s.wrong.size == 1):
         return
     width = s.primal.size // max(s.primal.shape[0], 1) * (2 if s.primal.dtype.kind == "c" else 1)
     rows = set((s.entries[s.wrong] // max(width, 1)).tolist())
@@ -226,8 +243,13 @@ def _repeated(s: Survey) -> Iterator[Guess]:
             continue
         values, counts = np.unique(other % max(s.primal.shape[0], 1), return_counts=True)
         repeats = {int(v) for v in values[counts > 1]}
-        if rows and rows <= repeats:
-            yield Guess(Kind.REPEATED_INDEX, f"the wrong rows {sorted(rows)[:6]} are all named more than once by an index")
+        right = s.entries[~s.wrong & (np.abs(s.numeric) > s.bound)] // max(width, 1)
+        if (
+            rows and rows <= repeats and not set(right.tolist()) <= repeats
+        ):  # something named once, and right, to compare with
+            yield Guess(
+                Kind.REPEATED_INDEX, f"the wrong rows {sorted(rows)[:6]} are all named more than once by an index"
+            )
             return
 
 
@@ -299,7 +321,10 @@ def _diagonal(s: Survey) -> Iterator[Guess]:
         return
     diagonal = np.diag(s.jacobian)
     if s.matches(s.cotangent * diagonal):
-        yield Guess(Kind.DIAGONAL_ONLY, "the claim is the cotangent times the diagonal of the Jacobian, whose other entries are not zero")
+        yield Guess(
+            Kind.DIAGONAL_ONLY,
+            "the claim is the cotangent times the diagonal of the Jacobian, whose other entries are not zero",
+        )
         return
     off = s.jacobian - np.diag(diagonal)
     if not off.any():
@@ -308,7 +333,10 @@ def _diagonal(s: Survey) -> Iterator[Guess]:
     one_hot[0] = 1.0
     row = ask(s.hearing, one_hot)[s.b]
     if row[0] and not row[1:].any() and off[0].any():
-        yield Guess(Kind.DIAGONAL_ONLY, "output 0 is claimed to depend on entry 0 only, the finite difference sees the others too")
+        yield Guess(
+            Kind.DIAGONAL_ONLY,
+            "output 0 is claimed to depend on entry 0 only, the finite difference sees the others too",
+        )
 
 
 def _axes(s: Survey) -> Iterator[Guess]:
@@ -319,29 +347,39 @@ def _axes(s: Survey) -> Iterator[Guess]:
     shape = models[0].shape
     v = s.cotangent.reshape(shape)
     for axis, n in enumerate(shape):
-        if n < 2:
-            continue
+        if n < 2 or not np.any(np.count_nonzero(s.jacobian.reshape(*shape, -1), axis=axis) > 1):
+            continue  # no entry has more than one output along this axis: there is nothing to sum
         for row in (0, n - 1):
             masked = np.zeros_like(v)
             where = (slice(None),) * axis + (row,)
             masked[where] = v[where]
             if s.matches(masked.reshape(-1) @ s.jacobian):
-                yield Guess(Kind.NOT_SUMMED, f"the claim is what entry {row} of output axis {axis} contributes; the rest is not summed")
+                yield Guess(
+                    Kind.NOT_SUMMED,
+                    f"the claim is what entry {row} of output axis {axis} contributes; the rest is not summed",
+                )
                 return
         mean = s.numeric / n
         if s.matches(mean):
             yield Guess(Kind.NOT_SUMMED, f"the claim is the mean, not the sum, over output axis {axis}")
             return
+    if v.ndim > 1 and s.matches(v.reshape(-1)[::-1] @ s.jacobian):
+        yield Guess(Kind.PERMUTED, "the claim is right for a cotangent in reversed order")
+        return
     for axis, n in enumerate(shape):
-        for words, turned in (("reversed", np.flip(v, axis)), ("shifted", np.roll(v, 1, axis)), ("shifted", np.roll(v, -1, axis))):
+        for words, turned in (
+            ("reversed", np.flip(v, axis)),
+            ("shifted", np.roll(v, 1, axis)),
+            ("shifted", np.roll(v, -1, axis)),
+        ):
             if n > 1 and s.matches(turned.reshape(-1) @ s.jacobian):
                 yield Guess(Kind.PERMUTED, f"the claim is right for a cotangent {words} along axis {axis}")
                 return
     for axes in permutations(range(len(shape))):
-        if axes != tuple(range(len(shape))) and v.transpose(axes).shape == shape:
-            if s.matches(v.transpose(axes).reshape(-1) @ s.jacobian):
-                yield Guess(Kind.WRONG_AXIS, f"the claim is right for a cotangent with its axes in the order {axes}")
-                return
+        fits = axes != tuple(range(len(shape))) and v.transpose(axes).shape == shape
+        if fits and s.matches(v.transpose(axes).reshape(-1) @ s.jacobian):
+            yield Guess(Kind.WRONG_AXIS, f"the claim is right for a cotangent with its axes in the order {axes}")
+            return
 
 
 def _term(s: Survey) -> Iterator[Guess]:
@@ -352,7 +390,11 @@ def _term(s: Survey) -> Iterator[Guess]:
     loose = 0.02 * float(np.max(np.abs(difference)))
     if loose < 0.1 * float(np.max(s.bound)):
         return
-    candidates = [(place(s.hearing.bench.target.label(i)), p) for i, p in enumerate(s.hearing.bench.primals) if p.shape == s.primal.shape]
+    candidates = [
+        (place(s.hearing.bench.target.label(i)), p)
+        for i, p in enumerate(s.hearing.bench.primals)
+        if p.shape == s.primal.shape
+    ]
     for name, primal in candidates:
         if primal.dtype.kind not in "f" or s.primal.dtype.kind != "f":
             continue
@@ -367,7 +409,9 @@ def _term(s: Survey) -> Iterator[Guess]:
         grid = difference.reshape(s.primal.shape) if s.primal.dtype.kind != "c" else difference
         for axis in range(grid.ndim):
             if grid.shape[axis] > 1 and np.all(np.ptp(grid, axis=axis) <= loose):
-                yield Guess(Kind.MISSING_TERM, f"claim − finite difference is the same all along axis {axis}: a mean left out?")
+                yield Guess(
+                    Kind.MISSING_TERM, f"claim − finite difference is the same all along axis {axis}: a mean left out?"
+                )
                 return
 
 
@@ -381,10 +425,16 @@ def _rounded(s: Survey) -> Iterator[Guess]:
         with np.errstate(over="ignore"):
             representable = np.array_equal(s.claimed.astype(lower).astype(s.claimed.dtype), s.claimed)
         if coarse > 100 * eps and representable and s.claimed.any() and error <= 64 * coarse * size:
-            yield Guess(Kind.LOW_PRECISION, f"every claimed entry is a {np.dtype(lower).name} number, and the error is of that size")
+            yield Guess(
+                Kind.LOW_PRECISION,
+                f"every claimed entry is a {np.dtype(lower).name} number, and the error is of that size",
+            )
             return
     if eps < 1e-10 and s.wrong.sum() > 1 and error <= 2e-6 * size:
-        yield Guess(Kind.LOW_PRECISION, f"errors of {error / size:.0e} of the largest entry, of either sign: the size of float32 rounding")
+        yield Guess(
+            Kind.LOW_PRECISION,
+            f"errors of {error / size:.0e} of the largest entry, of either sign: the size of float32 rounding",
+        )
 
 
 def _batch(s: Survey) -> Iterator[Guess]:
@@ -405,7 +455,9 @@ def _close(s: Survey) -> Iterator[Guess]:
     size = float(np.max(np.abs(s.numeric), initial=0.0))
     error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
     if size and error <= 0.25 * size and s.wrong.mean() > 0.5:
-        yield Guess(Kind.APPROXIMATION, f"{_count(s)} are off by up to {error / size:.1e} of the largest: another formula?")
+        yield Guess(
+            Kind.APPROXIMATION, f"{_count(s)} are off by up to {error / size:.1e} of the largest: another formula?"
+        )
 
 
 def _output_index(bench: Bench, flat: int) -> tuple[int, ...]:

@@ -1,8 +1,8 @@
 """Kinks: where f has no derivative, a claim is right if it is a subgradient.
 
-Every output is looked at by itself, since a projection ⟨v, ·⟩ of several kinks accuses a right ReLU. A claim has to lie between the
-one-sided slopes; what moves ties together or leaves zeros alone is smooth again and is compared strictly, which is how a
-backward that serves every tied maximum in full is seen.
+Every output is looked at by itself, since a projection ⟨v, ·⟩ of several kinks accuses a right ReLU. A claim has to
+lie between the one-sided slopes; what moves ties together or leaves zeros alone is smooth again and is compared
+strictly, which is how a backward that serves every tied maximum in full is seen.
 """
 
 from dataclasses import replace
@@ -53,7 +53,9 @@ class Kinks:
         return self._rows[output][b]
 
     def special_directions(self, b: int) -> list[tuple[str, Array]]:
-        """Directions that keep the structure a kink is made of: ties move together and zeros stay; zeros move together."""
+        """Directions that keep the structure a kink is made of: ties move together and zeros stay; zeros move
+        together.
+        """
         position = self.hearing.bench.blocks[b]
         x = as_real(self.hearing.bench.primals[position])
         unit = self.prober.unit(position)
@@ -70,7 +72,9 @@ class Kinks:
         return directions
 
     def together(self) -> tuple[tuple[int, ...], list[Array]]:
-        """Directions that move all blocks at once and keep equal entries equal, across blocks too: max(x, y) at a tie."""
+        """Directions that move all blocks at once and keep equal entries equal, across blocks too: max(x, y) at a
+        tie.
+        """
         bench = self.hearing.bench
         positions = tuple(bench.blocks)
         x = np.concatenate([as_real(bench.primals[p]).astype(float) for p in positions])
@@ -80,7 +84,9 @@ class Kinks:
         return positions, [weights[group.reshape(-1)] * size, np.full(x.size, size)]
 
     def blame_ties(self, b: int, finding: Finding, words: str) -> Finding:
-        """A claim that fails only when what is tied moves together is wrong at the tie, whatever else it looks like there."""
+        """A claim that fails only when what is tied moves together is wrong at the tie, whatever else it looks like
+        there.
+        """
         primal = self.hearing.bench.primals[self.hearing.bench.blocks[b]]
         if finding.index is None or finding.kind is Kind.SIGN:
             return finding
@@ -108,7 +114,9 @@ class Kinks:
         for i in outputs:
             claim = float(self.row(int(i), b) @ sweep.direction)
             low, high = min(right[i], left[i]), max(right[i], left[i])
-            allowed = bound[i] + 1e-3 * max(abs(low), abs(high), float(np.abs(self.row(int(i), b)) @ np.abs(sweep.direction)))
+            allowed = bound[i] + 1e-3 * max(
+                abs(low), abs(high), float(np.abs(self.row(int(i), b)) @ np.abs(sweep.direction))
+            )
             if not low - allowed <= claim <= high + allowed:
                 return int(i)
         return None
@@ -122,7 +130,8 @@ class Kinks:
     def narrow(self, b: int, direction: Array, output: int) -> tuple[Array, Sweep] | None:
         """Halve the support of a violating direction until one entry violates by itself.
 
-        None where the violation falls apart: several kinks at once, whose joint one-sided slopes do not bound a right claim.
+        None where the violation falls apart: several kinks at once, whose joint one-sided slopes do not bound a right
+        claim.
         """
         one_hot = np.zeros(len(self.prober.origin))
         one_hot[output] = 1.0

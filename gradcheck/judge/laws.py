@@ -1,7 +1,8 @@
 """Laws of a pullback: exact, cheap, no finite differences.
 
-A pullback is a linear map, its gradients have the shape and dtype of their inputs, the same question gets the same answer, and nobody's
-memory is written to or shared. Each law is a small function of a `Hearing` that yields the findings against it.
+A pullback is a linear map, its gradients have the shape and dtype of their inputs, the same question gets the same
+answer, and nobody's memory is written to or shared. Each law is a small function of a `Hearing` that yields the
+findings against it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +17,8 @@ from gradcheck.report import Finding, Kind, place
 Law = Callable[["Hearing"], Iterator[Finding]]
 
 _BIG = {"float64": -1024.0, "float32": -1024.0, "longdouble": -1024.0, "float16": -8.0}
-"""Powers of two commute with rounding, so the scaled answer must be the scaled answer; large enough to meet a clipped gradient,
-negative to meet an absolute value."""
+"""Powers of two commute with rounding, so the scaled answer must be the scaled answer; large enough to meet a clipped
+gradient, negative to meet an absolute value."""
 
 
 _REORDERED = 1e-3
@@ -28,8 +29,8 @@ _REORDERED = 1e-3
 class Hearing:
     """One bench with a cotangent and what backward first said of it.
 
-    raw: gradients as backward returned them, one a block; gradients: the same, flat, real and copied.
-    wobble: how much each gradient moves when the inputs move by an ulp: its rounding, as far as one can see from outside.
+    raw: gradients as backward returned them, one a block; gradients: the same, flat, real and copied. wobble: how
+    much each gradient moves when the inputs move by an ulp: its rounding, as far as one can see from outside.
     right_at: asks the whole question again at another bench, for a diagnosis that compares batch sizes.
     """
 
@@ -60,9 +61,10 @@ class Hearing:
     def disagreements(self, found: Sequence[Array], expected: Sequence[Array], relative: float = 0.0) -> Iterator[int]:
         """Blocks where two answers that should be equal differ by more than rounding.
 
-        √eps relative to the block is far above rounding and far below any mistake of this kind; what is below 1000 eps of the
-        largest gradient, or of ⟨v, y⟩ over the extent of x, is rounding of a gradient that is really zero. `relative` widens √eps for answers reached in another
-        order of operations, which may also differ by 100 times what an ulp's move of the inputs changes.
+        √eps relative to the block is far above rounding and far below any mistake of this kind; what is below 1000
+        eps of the largest gradient, or of ⟨v, y⟩ over the extent of x, is rounding of a gradient that is really zero.
+        `relative` widens √eps for answers reached in another order of operations, which may also differ by 100 times
+        what an ulp's move of the inputs changes.
         """
         if all(np.array_equal(a, e) for a, e in zip(found, expected, strict=True)):
             return  # nearly always, to the last bit
@@ -70,16 +72,25 @@ class Hearing:
         value = float(np.max(np.abs(self.cotangent), initial=0.0)) * self.largest
         for b, (a, e) in enumerate(zip(found, expected, strict=True)):
             eps = self.eps(b)
-            ratio = max(1.0, float(np.max(np.abs(e), initial=0.0)) / max(float(np.max(np.abs(self.gradients[b]), initial=0.0)), 1e-300))
+            ratio = max(
+                1.0,
+                float(np.max(np.abs(e), initial=0.0))
+                / max(float(np.max(np.abs(self.gradients[b]), initial=0.0)), 1e-300),
+            )
             wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble and relative else 0.0
             size = float(np.max(np.abs(e), initial=0.0))
-            allowed = max(np.sqrt(eps), relative) * size + ratio * (100 * wobble + 1000 * eps * max(everything, value / self.extent(b)))
+            allowed = max(np.sqrt(eps), relative) * size + ratio * (
+                100 * wobble + 1000 * eps * max(everything, value / self.extent(b))
+            )
             if not np.array_equal(a, e, equal_nan=True) and not bool(np.all(np.abs(a - e) <= allowed)):
                 yield b
 
     def eps(self, b: int) -> float:
         """The coarsest precision that plays a part in the gradient of block b."""
-        dtypes = [self.bench.primals[self.bench.blocks[b]].dtype, *(m.dtype for m in self.bench.models if m.dtype.kind in "fc")]
+        dtypes = [
+            self.bench.primals[self.bench.blocks[b]].dtype,
+            *(m.dtype for m in self.bench.models if m.dtype.kind in "fc"),
+        ]
         gradient = self.gradients[b]
         if np.array_equal(gradient, gradient.astype(np.float32)):  # float32 inside
             dtypes.append(np.dtype(np.float32))
@@ -103,7 +114,9 @@ def hear(bench: Bench, cotangent: Array, other: Array) -> Hearing:
     return Hearing(bench, cotangent, other, raw, given, gradients)
 
 
-def ask(hearing: Hearing, cotangent: Array, moved: dict[int, Array] | None = None, *, fresh: bool = False) -> list[Array]:
+def ask(
+    hearing: Hearing, cotangent: Array, moved: dict[int, Array] | None = None, *, fresh: bool = False
+) -> list[Array]:
     """The gradients for another cotangent (or at moved inputs), flat; zeros for None. Raises BackwardError."""
     bench = hearing.bench
     outcome = bench.gradients(bench.pull_structured(bench.cotangents(cotangent), moved, fresh=fresh))
@@ -125,10 +138,12 @@ def _as(gradient: Any, model: Array) -> Array:
 
 
 def dtypes_match(h: Hearing) -> Iterator[Finding]:
-    """A gradient has the dtype of its input: not an integer's, not a complex number's for a real input, neither coarser nor finer."""
+    """A gradient has the dtype of its input: not an integer's, not a complex number's for a real input, neither
+    coarser nor finer.
+    """
     values = [m.dtype for m in h.bench.models if m.dtype.kind in "fc"]
     for b, (gradient, position) in enumerate(zip(h.raw, h.bench.blocks, strict=True)):
-        if gradient is None or isinstance(gradient, float | complex) and not isinstance(gradient, np.generic):
+        if gradient is None or (isinstance(gradient, float | complex) and not isinstance(gradient, np.generic)):
             continue  # Python's numbers have no dtype of their own
         found, expected = np.asarray(gradient).dtype, h.bench.primals[position].dtype
         widened = {np.result_type(expected, v) for v in values}  # a value wider than its inputs widens its gradients
@@ -141,7 +156,8 @@ def dtypes_match(h: Hearing) -> Iterator[Finding]:
 def memory_is_its_own(h: Hearing) -> Iterator[Finding]:
     """Gradients share no writable memory with each other, with the cotangent or with an input.
 
-    Whoever adds into one of them in place would change the other. Read-only views (`broadcast_to`) cannot be written to.
+    Whoever adds into one of them in place would change the other. Read-only views (`broadcast_to`) cannot be written
+    to.
     """
     arrays = [(b, g) for b, g in enumerate(h.raw) if isinstance(g, np.ndarray) and g.size and g.flags.writeable]
     for n, (b, gradient) in enumerate(arrays):
@@ -150,9 +166,13 @@ def memory_is_its_own(h: Hearing) -> Iterator[Finding]:
                 message = f"backward of {place(h.name(other))} and {place(h.name(b))} returns the same memory twice"
                 yield Finding(Kind.ALIASES, message, h.name(b))
         if any(np.shares_memory(gradient, g) for g in h.given):
-            yield Finding(Kind.ALIASES, f"backward of {place(h.name(b))} returns memory of the cotangent, not a copy", h.name(b))
+            yield Finding(
+                Kind.ALIASES, f"backward of {place(h.name(b))} returns memory of the cotangent, not a copy", h.name(b)
+            )
         elif any(np.shares_memory(gradient, a) for a in h.bench.linear_arguments):
-            yield Finding(Kind.ALIASES, f"backward of {place(h.name(b))} returns memory of an input, not a copy", h.name(b))
+            yield Finding(
+                Kind.ALIASES, f"backward of {place(h.name(b))} returns memory of an input, not a copy", h.name(b)
+            )
 
 
 def arguments_are_left_alone(h: Hearing) -> Iterator[Finding]:
@@ -175,7 +195,9 @@ def asking_twice_changes_nothing(h: Hearing) -> Iterator[Finding]:
     again = ask(h, h.cotangent)
     for b in h.disagreements(again, h.gradients):
         third = ask(h, h.cotangent)
-        if np.allclose(third[b] - again[b], again[b] - h.gradients[b], rtol=1e-6, atol=0) and np.any(third[b] != again[b]):
+        if np.allclose(third[b] - again[b], again[b] - h.gradients[b], rtol=1e-6, atol=0) and np.any(
+            third[b] != again[b]
+        ):
             yield h.finding(Kind.ACCUMULATES, b, again[b], h.gradients[b], "adds to what an earlier call returned")
             continue
         if not h.bench.reseeds:
@@ -195,7 +217,9 @@ def first_answer_stays(h: Hearing) -> Iterator[Finding]:
         if isinstance(raw, np.ndarray):
             now = h.bench.flat(_as(raw, h.bench.primals[h.bench.blocks[b]]))
             if not np.array_equal(now, gradient, equal_nan=True):
-                yield h.finding(Kind.ALIASES, b, now, gradient, "is overwritten by the next call: it returns its own buffer")
+                yield h.finding(
+                    Kind.ALIASES, b, now, gradient, "is overwritten by the next call: it returns its own buffer"
+                )
 
 
 def is_linear(h: Hearing) -> Iterator[Finding]:
@@ -218,7 +242,9 @@ def is_linear(h: Hearing) -> Iterator[Finding]:
         sums = [a + e for a, e in zip(h.gradients, h.second, strict=True)]
         for b in h.disagreements(both, sums, _REORDERED):
             if b not in blamed and np.all(np.isfinite(both[b])):
-                yield h.finding(Kind.NONLINEAR, b, both[b], sums[b], "of a sum of cotangents is not the sum of the gradients")
+                yield h.finding(
+                    Kind.NONLINEAR, b, both[b], sums[b], "of a sum of cotangents is not the sum of the gradients"
+                )
 
 
 def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
@@ -238,7 +264,9 @@ def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
     what = f"for {factor:g} times the cotangent is not {factor:g} times the gradient"
     error = float(np.max(np.abs(scaled - factor * h.gradients[b])))
     if error < 1e-2 * float(np.max(np.abs(scaled))):  # not another form, only other digits
-        return h.finding(Kind.LOW_PRECISION, b, scaled, factor * h.gradients[b], what + ", by so little that it looks like rounding")
+        return h.finding(
+            Kind.LOW_PRECISION, b, scaled, factor * h.gradients[b], what + ", by so little that it looks like rounding"
+        )
     return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
 
 
@@ -250,9 +278,7 @@ def layout_does_not_matter(h: Hearing) -> Iterator[Finding]:
     strided = [_strided(g) for g in h.bench.cotangents(h.cotangent)]
     for part in strided:
         part.flags.writeable = False
-    reordered = {
-        i: np.asfortranarray(p) for i, p in enumerate(h.bench.primals) if p.ndim > 1 and 1 < p.size <= 4096
-    }
+    reordered = {i: np.asfortranarray(p) for i, p in enumerate(h.bench.primals) if p.ndim > 1 and 1 < p.size <= 4096}
     trials: list[tuple[str, list[Array], dict[int, Array] | None]] = [("a read-only, strided cotangent", strided, None)]
     if reordered:
         trials.append(("Fortran-ordered inputs", h.bench.cotangents(h.cotangent), reordered))
@@ -304,6 +330,9 @@ LAWS: dict[str, Law] = {
     "other_calls_leave_no_trace": other_calls_leave_no_trace,
 }
 """Every law, in the order in which a check hears them. Shapes, and errors raised, are noticed by the call itself."""
+
+FIRST = ("asking_twice_changes_nothing",)
+"""Heard before anything else is asked, so that three answers in a row tell accumulation from noise."""
 
 LAST = ("other_calls_leave_no_trace",)
 """Heard after the probes: they are about what forward calls elsewhere leave behind."""

@@ -1,4 +1,6 @@
-"""Locate: halve the support of a failing direction until the entry is found, in 2 log₂ P forward calls, then the output the same way."""
+"""Locate: halve the support of a failing direction until the entry is found, in 2 log₂ P forward calls, then the
+output the same way.
+"""
 
 from dataclasses import dataclass
 
@@ -12,7 +14,8 @@ from gradcheck.numeric.ladder import Reading
 
 @dataclass(frozen=True)
 class Place:
-    """Where a claim is wrong: the flat entry (None if the error is too thin to pin down), the output, and the numbers there.
+    """Where a claim is wrong: the flat entry (None if the error is too thin to pin down), the output, and the numbers
+    there.
 
     alone: this entry explains the whole residual. column: the numeric derivative of every output by that entry.
     """
@@ -26,7 +29,9 @@ class Place:
     sweep: Sweep
 
 
-def locate(prober: Prober, hearing: Hearing, b: int, sweep: Sweep, k: int, cotangent: Array, claim: Array) -> Place | None:
+def locate(
+    prober: Prober, hearing: Hearing, b: int, sweep: Sweep, k: int, cotangent: Array, claim: Array
+) -> Place | None:
     """The worst entry of a block that fails along `sweep`, for cotangent k.
 
     None where the trail goes cold: an entry that looked guilty turns out right when it is looked at alone.
@@ -60,7 +65,9 @@ def locate(prober: Prober, hearing: Hearing, b: int, sweep: Sweep, k: int, cotan
     return _at_output(prober, hearing, b, alone, reading, entry, only, cotangent, claim)
 
 
-def _residual(prober: Prober, sweep: Sweep, support: Array, total: Reading, cotangent: Array, claim: Array) -> float | None:
+def _residual(
+    prober: Prober, sweep: Sweep, support: Array, total: Reading, cotangent: Array, claim: Array
+) -> float | None:
     """The residual slope along part of a direction, at the step that served the whole of it: two forward calls."""
     part = np.zeros_like(sweep.direction)
     part[support] = sweep.direction[support]
@@ -95,7 +102,7 @@ def _at_output(
     bound = reading.error / abs(size)
     outputs = np.flatnonzero(cotangent)
     column = numeric_column(prober, alone, reading.step, entry)
-    if column is None or outputs.size == 1 and cotangent[outputs[0]] == 1.0:
+    if column is None:
         return Place(entry, int(outputs[0]) if outputs.size == 1 else None, claimed, numeric, bound, only, alone)
     residual = claimed - numeric
     while outputs.size > 1:
@@ -112,7 +119,9 @@ def _at_output(
     fair = abs(single - column[output]) > bound  # nonlinear backwards answer one-hot questions differently
     if not fair:
         return Place(entry, None, claimed, numeric, bound, only, alone)
-    return Place(entry, output, single, float(column[output]), bound / max(abs(float(cotangent[output])), 1e-300), only, alone)
+    return Place(
+        entry, output, single, float(column[output]), bound / max(abs(float(cotangent[output])), 1e-300), only, alone
+    )
 
 
 def numeric_column(prober: Prober, sweep: Sweep, step: float, entry: int) -> Array | None:

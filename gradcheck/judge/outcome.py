@@ -6,8 +6,8 @@ from gradcheck.judge.bench import Array
 from gradcheck.judge.probe import Sweep
 
 USABLE = 1e-3
-"""The coarsest resolution that is still called a PASS: an error of half a percent has to be seen even in float32. Dtypes
-coarser than that are judged for what they can resolve: 64 of their ulps."""
+"""The coarsest resolution that is still called a PASS: an error of half a percent has to be seen even in float32.
+Dtypes coarser than that are judged for what they can resolve: 64 of their ulps."""
 
 
 class Outcome:
@@ -25,18 +25,20 @@ class Outcome:
         self.response: Array | None = None
 
     def take(self, sweep: Sweep) -> None:
-        """Add a sweep. The clearest of its cotangents speaks for it, unless one disagrees without being able to persist."""
+        """Add a sweep. The clearest of its cotangents speaks for it, unless one disagrees without being able to
+        persist.
+        """
         clean: list[tuple[float, float, float]] = []
         doubtful: list[tuple[float, float, float]] = []
         for k, reading in enumerate(sweep.readings()):
             seen = float(sweep.weight[k])
-            if not all(sweep.dead):
+            if not sweep.still:
                 seen = max(seen, abs(float(sweep.claimed[k]) + reading.value))
             bound = reading.error if reading.is_zero else abs(reading.value) + reading.error
             row = (bound / seen if seen else math.inf, bound, seen)
             (clean if reading.is_zero else doubtful).append(row)
             self.rounding = max(self.rounding, float(sweep.claim_noise[k]))
-        self.moved |= not all(sweep.dead)
+        self.moved |= not sweep.still
         self.eps = max(self.eps, sweep.eps)
         if sweep.response is not None and self.response is None:
             self.response = sweep.response
@@ -45,10 +47,10 @@ class Outcome:
         elif self.best is None or min(clean) < self.best:
             self.best = min(clean)
 
-    def forgive(self, sweep: Sweep) -> None:
-        """Take a sweep back whose disagreement has another explanation, and keep its scale."""
-        self.doubtful = None
-        self.best = self.best or (0.0, 0.0, float(sweep.weight.max()))
+    def replace(self, sweep: Sweep) -> None:
+        """Let another sweep speak for the block: what the last one disagreed about has an explanation."""
+        self.best = self.doubtful = None
+        self.take(sweep)
 
     @property
     def judged(self) -> tuple[float, float, float]:
@@ -68,8 +70,8 @@ class Outcome:
     def resolution(self, loudest: float) -> float:
         """The smallest relative error that would have been seen.
 
-        A gradient that is zero as far as can be seen (a bias before batch norm, a dead unit) is measured against the block that
-        answers most: its own scale is rounding.
+        A gradient that is zero as far as can be seen (a bias before batch norm, a dead unit) is measured against the
+        block that answers most: its own scale is rounding.
         """
         relative, bound, scale = self.judged
         if relative <= max(USABLE, 64 * self.eps):

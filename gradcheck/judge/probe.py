@@ -1,29 +1,37 @@
-"""Probe: move one block along one direction and read, for several cotangents at once, how far the claim is from the change seen.
+"""Probe: move one block along one direction and read, for several cotangents at once, how far the claim is from the
+change seen.
 
-With φ(t) = ⟨v, f(x + t u)⟩ the *residual* slope is φ'(0) − ⟨Jᵀv, u⟩, which is zero for a right gradient. One sweep of forward calls
-yields f's whole change, so every cotangent shares it. Steps are the realised ones: x⁺ − x⁻ as rounded, never 2t.
+With φ(t) = ⟨v, f(x + t u)⟩ the *residual* slope is φ'(0) − ⟨Jᵀv, u⟩, which is zero for a right gradient. One sweep of
+forward calls yields f's whole change, so every cotangent shares it. Steps are the realised ones: x⁺ − x⁻ as rounded,
+never 2t.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
 from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
-from gradcheck.numeric.ladder import Reading, Rung, read
+from gradcheck.numeric.ladder import NEAR, Reading, Rung, read
 
 Blocks = int | tuple[int, ...]
 """The position of the input that moves, or of several that move together."""
 
 SAFETY = 8.0
-"""How many estimated standard deviations of noise a bar is wide. An estimate from two samples is below 1/5 of the truth once in
-25 (χ² with 2 degrees of freedom), below 1/8 once in 60; persistence over several rungs covers the rest."""
+"""How many estimated standard deviations of noise a bar is wide. An estimate from two samples is below 1/5 of the
+truth once in 25 (χ² with 2 degrees of freedom), below 1/8 once in 60; persistence over several rungs covers the
+rest."""
 
 GOAL = 3e-9
-"""The resolution that ends a clean float64 sweep early: a block off by one part in 10⁸ must be seen (three bounds away)."""
+"""The resolution that ends a clean float64 sweep early: a block off by one part in 10⁸ must be seen (three bounds
+away).
+"""
 
 MAX_RUNGS = 11
-"""Pairs of forward calls a direction may cost: three make the first reading, the others are asked for by disagreement."""
+"""Pairs of forward calls a direction may cost: three make the first reading, the others are asked for by
+disagreement.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,9 @@ class Scale:
 
 @dataclass
 class Sweep:
-    """What one direction has shown. Arrays of slopes and scales have one entry a cotangent; those of outputs one an output."""
+    """What one direction has shown. Arrays of slopes and scales have one entry a cotangent; those of outputs one an
+    output.
+    """
 
     position: Blocks
     direction: Array
@@ -64,7 +74,9 @@ class Sweep:
     sides: list[tuple[Array, Array]] = field(default_factory=list)  # residual slopes to the right and to the left
     changes: list[Array] = field(default_factory=list)  # how much φ changed at all
     dead: list[bool] = field(default_factory=list)  # no output changed at all
-    grain: Array = field(default_factory=lambda: np.zeros(0))  # how large a change of φ a coarser float could have swallowed
+    grain: Array = field(
+        default_factory=lambda: np.zeros(0)
+    )  # how large a change of φ a coarser float could have swallowed
     sigma: Array = field(default_factory=lambda: np.zeros(0))  # noise of φ
     spread: Array | None = None  # noise of each output
     response: Array | None = None  # |change| of each output per unit step
@@ -74,7 +86,9 @@ class Sweep:
     edge: int = 0  # f is defined on one side only: 1 right, −1 left
 
     def readings(self) -> list[Reading]:
-        """One reading a cotangent. An edge of the domain leaves one-sided quotients, whose truncation is of lower order."""
+        """One reading a cotangent. An edge of the domain leaves one-sided quotients, whose truncation is of lower
+        order.
+        """
         return [self.reading(k) for k in range(len(self.claimed))] if self.steps else []
 
     def reading(self, k: int) -> Reading:
@@ -85,8 +99,14 @@ class Sweep:
         error = self.slack * reading.error
         return replace(reading, error=error, persists=reading.persists and abs(reading.value) > error)
 
+    @property
+    def still(self) -> bool:
+        """Whether no output changed at any step that is still near."""
+        return all(dead for t, dead in zip(self.steps, self.dead, strict=True) if t <= NEAR)
+
     def bend(self, k: int) -> float | None:
-        """The step from which on the slopes right and left differ by the same amount: a kink that noise hides further down.
+        """The step from which on the slopes right and left differ by the same amount: a kink that noise hides further
+        down.
 
         Smooth functions close that gap in proportion to the step. None where there is no gap beyond the noise.
         """
@@ -95,19 +115,24 @@ class Sweep:
             for t, (right, left), rung in zip(self.steps, self.sides, self.rungs(k), strict=True)
         )
         seen = [(t, gap) for t, gap, noise in gaps if gap > 4 * noise]
-        for (t, gap), (above, wider) in zip(seen, seen[1:], strict=False):
+        for (t, gap), (above, wider) in pairwise(seen):
             if gap > 4 * wider * t / above:
                 return t
         return None
 
     def rungs(self, k: int) -> list[Rung]:
-        """The rungs of cotangent k. Where nothing changes at some steps f may be quantised: the smallest change seen is a quantum."""
+        """The rungs of cotangent k. Where nothing changes at some steps f may be quantised: the smallest change seen
+        is a quantum.
+        """
         base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
-        if all(self.dead):
-            base = max(base, SAFETY * float(self.grain[k]))
-        elif any(self.dead):
-            base = max(base, min(float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead))
-        rows = zip(self.steps, self.slopes, self.changes, strict=True)  # after a long step y itself is larger, and so its rounding
+        if any(self.dead):
+            quanta = [float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead]
+            if self.still or self.grain[k]:
+                quanta.append(SAFETY * float(self.grain[k]))
+            base = max(base, min(quanta))
+        rows = zip(
+            self.steps, self.slopes, self.changes, strict=True
+        )  # after a long step y itself is larger, and so its rounding
         return [
             Rung(t, float(slope[k]), max(base, 0.25 * SAFETY * self.eps * float(change[k])) / t + floor)
             for t, slope, change in rows
@@ -122,8 +147,7 @@ class Prober:
         self.origin = origin
         self.slack = slack
         self._sizes = _sizes(bench, origin)
-        # a value that float32 can hold may have been computed there: then changes below its ulps cannot be seen
-        self._grain = float(np.finfo(np.float32).eps) if np.array_equal(origin, origin.astype(np.float32), equal_nan=True) else 0.0
+        self._grain = _grain(origin)
         self.face = 0.0  # eps of a lower precision found behind a higher one
         self._spreads: dict[Blocks, Array] = {}
 
@@ -132,7 +156,9 @@ class Prober:
         self._spreads.pop(position, None)
 
     def scale(self, position: Blocks) -> Scale:
-        """The precision at which a block is judged: the coarsest of its own, the outputs' and what is found behind them."""
+        """The precision at which a block is judged: the coarsest of its own, the outputs' and what is found behind
+        them.
+        """
         if self.bench.twin:
             return Scale(max(float(np.finfo(np.float64).eps), self.face))
         own = [np.finfo(self.bench.primals[p].dtype).eps for p in _each(position)]
@@ -140,7 +166,8 @@ class Prober:
         return Scale(float(max([*own, *outs, self.face])))
 
     def unit(self, position: Blocks) -> Array:
-        """The natural length of a move of each entry: its own size, the block's where it is far smaller, 1 where all are zero.
+        """The natural length of a move of each entry: its own size, the block's where it is far smaller, 1 where all
+        are zero.
 
         A block with a large common offset (batch norm at mean 1e6) lives on the scale of its spread, not of its mean.
         """
@@ -198,7 +225,8 @@ class Prober:
         rungs: int = MAX_RUNGS,
         start: float | None = None,
     ) -> Sweep:
-        """Climb the ladder until every cotangent is settled: agreeing to the goal, or persistently wrong, or out of rungs.
+        """Climb the ladder until every cotangent is settled: agreeing to the goal, or persistently wrong, or out of
+        rungs.
 
         start: the first step, where noise hides what the usual ones would show.
         direction: flat, in the units of the block; cotangents (K, M); claims: K flat gradients of this block.
@@ -288,13 +316,16 @@ class Prober:
             self._add(sweep, step, cotangents, claims)
 
     def _add(self, sweep: Sweep, t: float, cotangents: Array, claims: Sequence[Array]) -> bool:
-        """One more rung at t, central or, at an edge, one-sided with its doubled step; False where f is not defined there."""
+        """One more rung at t, central or, at an edge, one-sided with its doubled step; False where f is not defined
+        there.
+        """
         side = sweep.edge or 1
         first = self.at(sweep.position, sweep.direction, side * t)
         second = self.at(sweep.position, sweep.direction, side * 2 * t if sweep.edge else -t)
         if first is None or second is None:
             return False
-        self._find_face(first[1], sweep)
+        if t <= NEAR:
+            self._find_face(first[1], sweep)
         self._record(sweep, t, first, second, cotangents, claims)
         return True
 
@@ -332,7 +363,9 @@ class Prober:
     def _wanted(self, sweep: Sweep, scale: Scale) -> float | None:
         """The next step to try, None when every cotangent is settled."""
         low, high = min(sweep.steps), max(sweep.steps)
-        if all(sweep.dead) and not sweep.weight.any():  # nothing claimed, nothing seen: one long step, past any quantum, settles it
+        if (
+            sweep.still and not sweep.weight.any()
+        ):  # nothing claimed, nothing seen: one long step, past any quantum, settles it
             return 0.3 if high < 0.3 else None
         down = []
         wishes = set()
@@ -358,7 +391,7 @@ class Prober:
             return 8 * high if high >= scale.large else 15 * high
         if "between" in wishes:
             ladder = sorted(sweep.steps)
-            ratio, j = max((b / a, j) for j, (a, b) in enumerate(zip(ladder, ladder[1:], strict=False)))
+            ratio, j = max((b / a, j) for j, (a, b) in enumerate(pairwise(ladder)))
             return float(np.sqrt(ladder[j] * ladder[j + 1])) if ratio > 6 else None
         return None
 
@@ -378,6 +411,8 @@ class Prober:
         if self.face or not moved.any():
             return
         values = outputs[moved]
+        if _is_simple(values):
+            return
         for lower in (np.float16, np.float32):
             eps = float(np.finfo(lower).eps)
             if eps > sweep.eps and np.array_equal(values, values.astype(lower)):
@@ -389,8 +424,8 @@ class Prober:
     ) -> Array:
         """How much ⟨c, u⟩ may owe to the rounding inside backward.
 
-        A few ulps of each entry, a few of ⟨v, y⟩ (a gradient that is really zero is the rounding of terms of that size), and what
-        moving the inputs by an ulp has shown.
+        A few ulps of each entry, a few of ⟨v, y⟩ (a gradient that is really zero is the rounding of terms of that
+        size), and what moving the inputs by an ulp has shown.
         """
         if self.bench.twin:
             eps = float(np.finfo(np.float16).eps)
@@ -404,6 +439,24 @@ class Prober:
         return np.asarray(floor + 3 * size * weights / weights[0])
 
 
+def _is_simple(values: Array) -> bool:
+    """Numbers of six bits: the steps of a step function, or the inputs' own simple values; they say nothing of a
+    precision.
+    """
+    mantissas = np.frexp(values)[0] * 64
+    return np.array_equal(mantissas, np.round(mantissas))
+
+
+def _grain(origin: Array) -> float:
+    """Eps of the coarsest float that a value could have been computed in: what it cannot hold is not seen to change."""
+    for lower in (np.float16, np.float32):
+        if np.array_equal(origin, origin.astype(lower), equal_nan=True) and not (
+            lower is np.float16 and _is_simple(origin)
+        ):
+            return float(np.finfo(lower).eps)
+    return 0.0
+
+
 def _each(position: Blocks) -> tuple[int, ...]:
     return position if isinstance(position, tuple) else (position,)
 
@@ -414,7 +467,9 @@ def _project(cotangents: Array, spread: Array) -> Array:
 
 
 def _sizes(bench: Bench, origin: Array) -> Array:
-    """What an output's rounding is relative to: half the largest entry of its array, since small entries come of cancellation."""
+    """What an output's rounding is relative to: half the largest entry of its array, since small entries come of
+    cancellation.
+    """
     sizes = np.zeros(origin.shape)
     start = 0
     for model in bench.models:

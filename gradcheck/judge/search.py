@@ -1,7 +1,7 @@
 """Search: let Hypothesis hunt for the smallest case whose gradient is wrong.
 
-Every example is a whole `check`. A failing one is shrunk, layer and batch together, and comes back as `report.case`, whose repr
-is runnable Python. An INCONCLUSIVE example is counted and stops nothing.
+Every example is a whole `check`. A failing one is shrunk, layer and batch together, and comes back as `report.case`,
+whose repr is runnable Python. An INCONCLUSIVE example is counted and stops nothing.
 """
 
 import inspect
@@ -60,15 +60,17 @@ def search(
 ) -> Report:
     """Judge many drawn cases and shrink the first failure to the smallest.
 
-    target: a target or what `as_target` understands; a function of no arguments that makes one, anew for each example; a function
+    target: a target or what `as_target` understands; a function of no arguments that makes one, anew for each
+    example; a function
         of letters (`lambda k, m: …`) that makes one for the sizes drawn; or a strategy of targets.
-    inputs: a strategy for the tuple of inputs: it states the domain, and nothing outside it is judged. Or shapes by letter, as
+    inputs: a strategy for the tuple of inputs: it states the domain, and nothing outside it is judged. Or shapes by
+    letter, as
         a mapping or as keywords: x=("n", "k"), w=("k", "m"); arrays are then drawn from the palette.
-    dtypes: for shapes by letter, one or several of "float64 float32 float16 longdouble".
-    seed: of the draws; None takes a fresh one, which the report names. options: passed on to `check` (kinks, slack, budget, timeout).
+    dtypes: for shapes by letter, one or several of "float64 float32 float16 longdouble". seed: of the draws; None
+    takes a fresh one, which the report names. options: passed on to `check` (kinks, slack, budget, timeout).
 
-    Returns a Report with `case` (on a FAIL), `examples` and `inconclusive`. It passes if something could be judged and nothing
-    failed. Raises TypeError or ValueError where target or inputs cannot be used.
+    Returns a Report with `case` (on a FAIL), `examples` and `inconclusive`. It passes if something could be judged
+    and nothing failed. Raises TypeError or ValueError where target or inputs cannot be used.
 
     >>> square = (lambda x: x * x, lambda inputs, g: (2 * np.abs(inputs[0]) * g,))
     >>> report = search(square, x=("n",), seed=1)
@@ -184,7 +186,9 @@ def _plan(
         )
     if inputs is not None:
         if not isinstance(inputs, st.SearchStrategy):
-            raise TypeError(f"inputs must be a Hypothesis strategy or shapes by letter, got {type(inputs).__name__} {inputs!r:.60}")
+            raise TypeError(
+                f"inputs must be a Hypothesis strategy or shapes by letter, got {type(inputs).__name__} {inputs!r:.60}"
+            )
         cases = inputs.map(lambda drawn: Case(tuple(drawn) if isinstance(drawn, tuple | list) else (drawn,)))
     else:
         cases = _lettered(shapes, dtypes)
@@ -211,11 +215,15 @@ def _maker(target: Any, letters: Sequence[str], frozen: Sequence[int | str]) -> 
 
 
 def _lettered(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStrategy[Case]:
-    """Cases whose arrays the library draws itself: sizes by letter, values from the palette, one dtype for all of them."""
+    """Cases whose arrays the library draws itself: sizes by letter, values from the palette, one dtype for all of
+    them.
+    """
     names = dtypes.split() if isinstance(dtypes, str) else list(dtypes)
     for name in names:
         if np.dtype(name).kind != "f":
-            raise ValueError(f"dtypes names {name!r}, which is no floating-point dtype; use float64, float32, float16 or longdouble")
+            raise ValueError(
+                f"dtypes names {name!r}, which is no floating-point dtype; use float64, float32, float16 or longdouble"
+            )
 
     # every strategy is made once: one made inside a draw costs more than the check that it feeds
     sizes, dtype, scale = shapes_by_letter(**shapes), st.sampled_from(names), st.sampled_from(_SCALES)
@@ -229,7 +237,11 @@ def _lettered(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStrategy[
             data, mode, noise, factor = draw(filling)
             array = palette(data, shape, mode=mode, seed=noise, dtype=name)
             arrays.append(array if factor == 1 else (array * array.dtype.type(factor)).astype(array.dtype))
-        axes = [pair for letters, shape in zip(shapes.values(), drawn.values(), strict=True) for pair in zip(letters, shape, strict=True)]
+        axes = [
+            pair
+            for letters, shape in zip(shapes.values(), drawn.values(), strict=True)
+            for pair in zip(letters, shape, strict=True)
+        ]
         return Case(tuple(arrays), {letter: size for letter, size in axes if isinstance(letter, str)})
 
     return draw_case()
@@ -267,4 +279,8 @@ def _listed(array: Array) -> str:
     if array.dtype in (np.longdouble, np.clongdouble):
         return repr(str(value))
     text = repr(value)
-    return text if array.dtype.kind in "iub" or np.isfinite(array) else text.replace("nan", "np.nan").replace("inf", "np.inf")
+    return (
+        text
+        if array.dtype.kind in "iub" or np.isfinite(array)
+        else text.replace("nan", "np.nan").replace("inf", "np.inf")
+    )

@@ -1,12 +1,13 @@
 """Trial: one point under judgement, from its value through laws and probes to a report."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 
 from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError, as_real, differentiable, like
 from gradcheck.judge.blocks import Blocks
-from gradcheck.judge.laws import LAST, LAWS, Hearing, ask, hear
+from gradcheck.judge.laws import FIRST, LAST, LAWS, Hearing, ask, hear
 from gradcheck.judge.outcome import USABLE, Outcome
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.wobble import wobble_of
@@ -17,6 +18,9 @@ _EXPLAINS = (
     Kind.ALIASES, Kind.DTYPE, Kind.NONFINITE,
 )  # fmt: skip
 """Broken laws, the one that explains most first."""
+
+
+_FATAL = (Kind.NONDETERMINISTIC, Kind.ACCUMULATES)
 
 
 class Trial:
@@ -36,7 +40,9 @@ class Trial:
         self.finished = False
 
     def judge(self, laws: tuple[str, ...] = tuple(LAWS), *, probes: bool = True) -> None:
-        """Hear these laws and probe every block. Raises BudgetError, TimeLimitError; whatever the target does wrong is a finding."""
+        """Hear these laws and probe every block. Raises BudgetError, TimeLimitError; whatever the target does wrong
+        is a finding.
+        """
         origin = self._origin()
         if origin is None:
             return
@@ -47,9 +53,10 @@ class Trial:
             hearing = hear(self.bench, cotangents[0], cotangents[-1])
             hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
             hearing.right_at = right_at
+            self._hear([name for name in laws if name in FIRST], hearing)
             hearing.wobble = wobble_of(hearing)
-            self._hear([name for name in laws if name not in LAST], hearing)
-            if probes and not any(f.kind in _EXPLAINS[2:6] and f.kind is not Kind.STALE for f in self.findings):
+            self._hear([name for name in laws if name not in FIRST + LAST], hearing)
+            if probes and not any(f.kind in (*_FATAL, Kind.IGNORES_COTANGENT) for f in self.findings):
                 if len(cotangents) > 1 and not hearing.second:
                     hearing.second = ask(hearing, cotangents[-1])
                 self._probe(hearing, origin, cotangents)
@@ -73,11 +80,12 @@ class Trial:
             return None
         if not _alike(first, second, bench):
             worst = int(np.argmax(np.abs(first - second)))
-            message = f"forward gives {first[worst]:.6g} and then {second[worst]:.6g} for the same inputs"
+            message = f"forward gives {first[worst]:.17g} and then {second[worst]:.17g} for the same inputs"
             self.findings.append(Finding(Kind.NONDETERMINISTIC, message))
             return None
         if not any(differentiable(model) for model in bench.models):
-            self.reasons.append(f"forward returns {bench.models[0].dtype}, which has no gradient; return floats")
+            found = ", ".join(str(model.dtype) for model in bench.models) or "nothing"
+            self.reasons.append(f"forward returns {found}, which has no gradient; return floats")
             return None
         if first.size and not np.isfinite(first).any():
             self.reasons.append("forward is not finite at this point; move the inputs into its domain")
@@ -87,18 +95,20 @@ class Trial:
     def _cotangents(self, origin: Array) -> Array:
         """Random signs and sizes away from zero; never all ones, which softmax and normalisation cannot see.
 
-        Multiples of 1/64, exact in every dtype: what backward is given is what the judge multiplies with. One row for a single
-        output and for very many, where a gradient of its own is dear; two otherwise.
+        Numbers of all bits, so that a backward that rounds has something to round, but exact in the outputs' dtype:
+        what backward is given is what the judge multiplies with. One row for a single output and for very many, where
+        a gradient of its own is dear; two otherwise.
         """
-        if origin.size == 1:
-            return np.ones((1, 1))
-        count = 1 if origin.size > 100_000 else 2
-        rows = self.rng.choice([-1.0, 1.0], (count, origin.size)) * self.rng.integers(32, 97, (count, origin.size)) / 64
+        count = 1 if origin.size <= 1 or origin.size > 100_000 else 2
+        rows = self.rng.choice([-1.0, 1.0], (count, origin.size)) * self.rng.uniform(0.5, 1.5, (count, origin.size))
+        coarsest = min((m.real.dtype for m in self.bench.models if differentiable(m)), key=lambda d: d.itemsize)
         rows[:, ~np.isfinite(origin)] = 0.0
-        return np.asarray(rows)
+        return np.asarray(rows.astype(np.promote_types(coarsest, np.float16)).astype(float))
 
     def _hear(self, names: list[str], hearing: Hearing) -> None:
         for name in names:
+            if any(f.kind in _FATAL for f in self.findings):
+                return  # whoever answers differently every time breaks every other law too
             if name == "layout_does_not_matter" and any(f.kind is Kind.MUTATES for f in self.findings):
                 continue  # what writes into its arguments raises on read-only ones: one mistake, one finding
             self.findings.extend(f for f in LAWS[name](hearing) if f.message not in {g.message for g in self.findings})
@@ -109,10 +119,8 @@ class Trial:
         for i in self.bench.blocks:
             flat = as_real(self.bench.primals[i])
             moved[i] = like(flat * flat.dtype.type(1 + 2**-10), self.bench.primals[i])
-        try:
+        with suppress(ForwardError):  # outside its domain there; the probes have been elsewhere too
             self.bench.value(moved)
-        except ForwardError:
-            pass  # outside its domain there; the probes have been elsewhere too
 
     def _probe(self, hearing: Hearing, origin: Array, cotangents: Array) -> None:
         blocks = Blocks(Prober(self.bench, origin, self.slack), hearing, cotangents, self.rng)
@@ -140,8 +148,8 @@ class Trial:
             self.resolutions[outcome.label] = resolution
             if not resolution <= max(USABLE, 64 * outcome.eps):
                 self.reasons.append(
-                    f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of {outcome.scale:.1e}; "
-                    f"a wider dtype or other inputs would tell"
+                    f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of "
+                    f"{outcome.scale:.1e}; a wider dtype or other inputs would tell"
                 )
 
     def report(self) -> Report:
@@ -170,7 +178,9 @@ class Trial:
 
 
 def right_at(bench: Bench) -> bool:
-    """Whether a target passes at a point, within the bench's budget: for a diagnosis that asks the same of a smaller batch."""
+    """Whether a target passes at a point, within the bench's budget: for a diagnosis that asks the same of a smaller
+    batch.
+    """
     trial = Trial(bench)
     try:
         trial.judge()

@@ -4,6 +4,7 @@ There is no tolerance to choose: every slope carries its own bound, and a pass s
 """
 
 import math
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +32,14 @@ def check(
 ) -> Report:
     """Judge the gradient of `target` at one point.
 
-    target: a Target, or what `as_target` makes one of. inputs: arrays or numbers; integer and frozen ones are held fixed.
-    seed: of the random directions and cotangents; the same seed gives the same report.
-    kinks: "subgradient" accepts a claim between the one-sided slopes, "forbid" fails at any kink.
-    budget: the most forward calls to spend. slack: scales every bound. timeout: seconds for the whole check, on platforms with
-    SIGALRM and in the main thread.
+    target: a Target, or what `as_target` makes one of. inputs: arrays or numbers; integer and frozen ones are held
+    fixed. seed: of the random directions and cotangents; the same seed gives the same report. kinks: "subgradient"
+    accepts a claim between the one-sided slopes, "forbid" fails at any kink. budget: the most forward calls to spend.
+    slack: scales every bound. timeout: seconds for the whole check, on platforms with SIGALRM and in the main thread.
 
-    A complex gradient is the adjoint's, conj(J)ᵀv, as in ChainRules and torch; the other convention, Jᵀv as in JAX, is recognised
-    and noted. Raises ValueError or TypeError for options or inputs that cannot be used; what the target does wrong is a verdict.
+    A complex gradient is the adjoint's, conj(J)ᵀv, as in ChainRules and torch; the other convention, Jᵀv as in JAX,
+    is recognised and noted. Raises ValueError or TypeError for options or inputs that cannot be used; what the target
+    does wrong is a verdict.
 
     >>> import numpy as np
     >>> report = check((np.sin, lambda inputs, g: (g * np.cos(inputs[0]),)), np.array([0.1, 2.0]))
@@ -57,7 +58,9 @@ def check(
     if complex_inputs and report.verdict is Verdict.FAIL and any(f.claimed is not None for f in report.findings):
         other = _judge(judged, inputs, seed, kinks == "forbid", slack, budget, timeout, conjugate=True)
         if other.verdict is Verdict.PASS:
-            return replace(other, notes=(*other.notes, "complex gradients are Jᵀv, without conjugation, as JAX has them"))
+            return replace(
+                other, notes=(*other.notes, "complex gradients are Jᵀv, without conjugation, as JAX has them")
+            )
     return report
 
 
@@ -111,6 +114,7 @@ def _judge(
     trial = Trial(bench, seed, forbid_kinks=forbid_kinks, slack=slack)
     with _quiet():
         try:
+            bench.deadline = math.inf if timeout is None else time.monotonic() + timeout
             with time_limit(timeout):
                 trial.judge()
         except (BudgetError, TimeLimitError) as spent:
@@ -124,8 +128,8 @@ def _bench(target: Target, inputs: tuple[Any, ...], budget: int | None) -> Bench
     bench = Bench(target, inputs, budget=budget)
     if not bench.blocks:
         raise ValueError(
-            f"{target.name} has no input to differentiate: {len(bench.primals)} inputs, all of them integers or frozen; "
-            f"give at least one array of floats"
+            f"{target.name} has no input to differentiate: {len(bench.primals)} inputs, all of them integers or "
+            f"frozen; give at least one array of floats"
         )
     return bench
 

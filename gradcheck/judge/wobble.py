@@ -1,4 +1,6 @@
-"""Wobble: how much a gradient owes to rounding, as far as one can see from outside: ask again with the inputs moved by an ulp."""
+"""Wobble: how much a gradient owes to rounding, as far as one can see from outside: ask again with the inputs moved
+by an ulp.
+"""
 
 import numpy as np
 
@@ -7,10 +9,11 @@ from gradcheck.judge.laws import Hearing, ask
 
 
 def wobble_of(hearing: Hearing, face: float = 0.0) -> list[Array]:
-    """How much each gradient moves, entry by entry, when every input moves by an ulp; empty where backward raises there.
+    """How much each gradient moves, entry by entry, when every input moves by an ulp; empty where backward raises
+    there.
 
-    face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is no rounding
-    (0.3 in float32 and coarser): the move crossed a kink, and is left out.
+    face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is
+    no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out.
     """
     bench = hearing.bench
     moved = {i: _nudged(bench.primals[i], face) for i in bench.blocks if bench.primals[i].size}

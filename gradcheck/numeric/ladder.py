@@ -1,8 +1,9 @@
 """Read a derivative off a ladder of steps, from noise to truncation, with a bound that it knows itself.
 
-A rung is a central (or one-sided) difference quotient with its noise bar. At the smallest step the bar is wide but honest;
-larger steps are believed only while they agree with every smaller one (Lepski, Theory Probab. Appl. 35, 1991), and the truncation
-of a rung is inferred from the next larger one (Richardson). Nothing here calls a function: rungs in, a reading out.
+A rung is a central (or one-sided) difference quotient with its noise bar. At the smallest step the bar is wide but
+honest; larger steps are believed only while they agree with every smaller one (Lepski, Theory Probab. Appl. 35,
+1991), and the truncation of a rung is inferred from the next larger one (Richardson). Nothing here calls a function:
+rungs in, a reading out.
 """
 
 import math
@@ -10,14 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FLAT = 0.3
-"""How much a slope may drift over its rungs and still be called flat. Truncation drifts by the square of the step ratio and
-noise by its inverse, both by factors of 4 and more between the rungs used; a wrong gradient does not drift at all."""
+"""How much a slope may drift over its rungs and still be called flat. Truncation drifts by the square of the step
+ratio and noise by its inverse, both by factors of 4 and more between the rungs used; a wrong gradient does not drift
+at all."""
 
 _SPAN = 8.0
-"""Over how wide a range of steps a slope has to stay flat to be called a fact: noise of one size would fall 8-fold over it,
-truncation rise 64-fold."""
+"""Over how wide a range of steps a slope has to stay flat to be called a fact: noise of one size would fall 8-fold
+over it, truncation rise 64-fold."""
 
-_NEAR = 0.1
+NEAR = 0.1
 """Steps are in units of the inputs' own size: what shows only beyond a tenth of it belongs to another point."""
 
 
@@ -79,11 +81,15 @@ def read(rungs: Sequence[Rung]) -> Reading:
 
 
 def _truncation(ladder: Sequence[Rung], j: int) -> float:
-    """What rung j may owe to its step: the change to the next larger rung, scaled down; at the top, the change itself."""
+    """What rung j may owe to its step: the change to the next larger rung, scaled down; at the top, the change
+    itself.
+    """
     here = ladder[j]
     if j + 1 < len(ladder):
         above = ladder[j + 1]
-        shrink = min(1.0, 1 / (above.step / here.step - 1))  # as if ∝ step: a jump in the second derivative is enough for that
+        shrink = min(
+            1.0, 1 / (above.step / here.step - 1)
+        )  # as if ∝ step: a jump in the second derivative is enough for that
         estimate = shrink * max(0.0, abs(above.slope - here.slope) - above.noise - here.noise)
     else:
         estimate = abs(here.slope - ladder[j - 1].slope) if j else math.inf
@@ -102,4 +108,4 @@ def _persists(ladder: Sequence[Rung], value: float) -> bool:
         if abs(rung.slope - value) > _FLAT * abs(value):
             break
         flat.append(rung)
-    return len(flat) >= 3 and flat[0].step <= _NEAR and flat[-1].step >= _SPAN * flat[0].step
+    return len(flat) >= 3 and flat[0].step <= NEAR and flat[-1].step >= _SPAN * flat[0].step
