@@ -20,7 +20,7 @@ ROOMS.remove("__init__")
 # What no file may contain: an absolute path into somebody's machine, or where packages are fetched from.
 FOREIGN = {
     "a path of a machine": re.compile(r"(?<![\w.~/:)])/(?:home|Users|root|work|tmp|opt|mnt|var)/\w|\b[A-Z]:\\\w"),
-    "a registry": re.compile(r"(?:index-url|find-links)\b|https?://[\w.-]*(?:pypi|pythonhosted|pytorch)\b"),
+    "a registry": re.compile(r"(?:index[-]url|find[-]links)\b|https?://[\w.-]*(?:pypi|pythonhosted|pytorch)\b"),
 }
 
 
