@@ -142,7 +142,7 @@ class Bench:
         # integer outputs (an argmax beside a max) carry no cotangent, but their place in the tuple stays
         if not self.models:
             self.single = single
-            self.models = [np.empty_like(o, order="C", subok=False) for o in outputs]
+            self.models = [np.broadcast_to(np.empty((), o.dtype), o.shape) for o in outputs]
         elif [o.shape for o in outputs] != [m.shape for m in self.models]:
             raise ForwardError(
                 f"forward returned shapes {[o.shape for o in outputs]} after {[m.shape for m in self.models]} for "

@@ -14,7 +14,8 @@ import numpy as np
 from gradcheck.judge.bench import Array, BackwardError, Bench, as_real, differentiable
 from gradcheck.judge.laws import Hearing, ask
 from gradcheck.judge.locate import Place, numeric_column
-from gradcheck.judge.probe import Prober, Sweep
+from gradcheck.judge.probe import Prober
+from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
 
 _SURVEY = 64

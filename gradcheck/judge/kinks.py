@@ -11,7 +11,9 @@ import numpy as np
 
 from gradcheck.judge.bench import Array, as_real
 from gradcheck.judge.laws import Hearing, ask
-from gradcheck.judge.probe import Prober, Sweep
+from gradcheck.judge.locate import Place
+from gradcheck.judge.probe import Prober
+from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
 
 _OUTPUTS = 12
@@ -125,7 +127,7 @@ class Kinks:
         """A sweep of block b, its kinks found afresh: which outputs are kinked depends on the direction."""
         position = self.hearing.bench.blocks[b]
         self.prober.forget(position)
-        return self.prober.sweep(position, direction, cotangents, claims, None, rungs=8, start=self.start)
+        return self.prober.sweep(position, direction, cotangents, claims, None, rungs=8, start=self.start, full=True)
 
     def narrow(self, b: int, direction: Array, output: int) -> tuple[Array, Sweep] | None:
         """Halve the support of a violating direction until one entry violates by itself.
@@ -141,7 +143,8 @@ class Kinks:
             if support.size == 1:
                 part = _restricted(direction, support)
                 sweep = self.probe(b, part, one_hot[None, :], claims)
-                return (support, sweep) if self._outside(b, sweep, output) else None
+                guilty = self._outside(b, sweep, output) and not self._has_limit(b, int(support[0]), part, output)
+                return (support, sweep) if guilty else None
             half = support.size // 2
             for side in (support[:half], support[half:]):
                 sweep = self.probe(b, _restricted(direction, side), one_hot[None, :], claims)
@@ -150,6 +153,35 @@ class Kinks:
                     break
             else:
                 return None
+
+    def is_limit(self, b: int, direction: Array, found: Place) -> bool:
+        """Whether a located claim is a limit of nearby gradients, its entry being one of several equal ones."""
+        x = as_real(self.hearing.bench.primals[self.hearing.bench.blocks[b]])
+        if found.entry is None or found.output is None or np.count_nonzero(x == x[found.entry]) < 2:
+            return False
+        return self._has_limit(b, found.entry, direction, found.output)
+
+    def _has_limit(self, b: int, entry: int, direction: Array, output: int) -> bool:
+        """Whether nearby points have slopes on both sides of the claim: it is in Clarke's subdifferential after all.
+
+        The middle one of three equal entries of a sort: alone it moves nothing either way, yet the gradients around, where
+        the tie is broken, are ones and zeros. The other entries are moved up and down a little, this one is not.
+        """
+        position = self.hearing.bench.blocks[b]
+        scale = self.prober.scale(position)
+        unit = self.prober.unit(position)
+        claim = float(self.row(output, b)[entry] * direction[entry])
+        slopes = []
+        for _ in range(12):
+            aside = 30 * scale.large * unit * self.rng.choice([-1.0, 1.0], unit.size)
+            aside[entry] = 0.0
+            alone = _restricted(direction, np.array([entry]))
+            right = self.prober.at(position, aside + scale.large * alone, 1.0)
+            left = self.prober.at(position, aside - scale.large * alone, 1.0)
+            if right is not None and left is not None:
+                slopes.append(float(right[1][output] - left[1][output]) / (2 * scale.large))
+        allowed = 0.05 * max(abs(claim), *(abs(slope) for slope in slopes), 0.0) if slopes else 0.0
+        return bool(slopes) and min(slopes) - allowed <= claim <= max(slopes) + allowed
 
     def _outside(self, b: int, sweep: Sweep, output: int) -> bool:
         """Whether the claim of one output is outside its slopes along a sweep, kinked there or not."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from gradcheck.judge.bench import Array
 from gradcheck.judge.laws import Hearing, ask
-from gradcheck.judge.probe import Prober, Sweep
+from gradcheck.judge.probe import Prober
+from gradcheck.judge.sweep import Line, Sweep
 from gradcheck.numeric.ladder import Reading
 
 
@@ -71,13 +72,11 @@ def _residual(
     """The residual slope along part of a direction, at the step that served the whole of it: two forward calls."""
     part = np.zeros_like(sweep.direction)
     part[support] = sweep.direction[support]
-    right = prober.at(sweep.position, part, total.step)
-    left = prober.at(sweep.position, part, -total.step)
+    line = Line(sweep.position, part, cotangent[None, :], [claim])
+    right, left = prober.glimpse(line, total.step), prober.glimpse(line, -total.step)
     if right is None or left is None:
         return None
-    difference = right[1] - left[1]
-    difference[~np.isfinite(prober.origin)] = 0
-    return (float(cotangent @ difference) - float(claim @ (right[0] - left[0]))) / (2 * total.step)
+    return float(right.residual[0] - left.residual[0]) / (2 * total.step)
 
 
 def _whole(sweep: Sweep, k: int, total: Reading) -> Place:

@@ -57,6 +57,7 @@ class Trial:
             hearing.wobble = wobble_of(hearing)
             self._hear([name for name in laws if name not in FIRST + LAST], hearing)
             if probes and not any(f.kind in (*_FATAL, Kind.IGNORES_COTANGENT) for f in self.findings):
+                hearing.raw, hearing.given = [], []  # the laws have seen them, and they may be large
                 if len(cotangents) > 1 and not hearing.second:
                     hearing.second = ask(hearing, cotangents[-1])
                 self._probe(hearing, origin, cotangents)

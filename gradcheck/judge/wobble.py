@@ -26,7 +26,7 @@ def wobble_of(hearing: Hearing, face: float = 0.0) -> list[Array]:
         change = np.abs(a - g)
         limit = 1e-2 if max(face, hearing.eps(b)) < 1e-10 else 0.3
         change[~(change <= limit * max(float(np.max(np.abs(g), initial=0.0)), 1e-300))] = 0.0
-        wobbles.append(change)
+        wobbles.append(change.astype(np.float32))
     return wobbles
 
 

@@ -1,0 +1,162 @@
+"""Sweep: what moving along one direction has shown, rung by rung, and how it is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+import numpy as np
+
+from gradcheck.judge.bench import Array
+from gradcheck.numeric.ladder import NEAR, Reading, Rung, read
+
+Blocks = int | tuple[int, ...]
+"""The position of the input that moves, or of several that move together."""
+
+SAFETY = 8.0
+"""How many estimated standard deviations of noise a bar is wide. An estimate from two samples is below 1/5 of the truth
+once in 25 (χ² with 2 degrees of freedom), below 1/8 once in 60; persistence over several rungs covers the rest."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A direction through the point, the cotangents that f's change is read with, and what they claim of it.
+
+    position: the block that moves; direction: flat, in its units; cotangents: (K, M), one a row; claims: K flat
+    gradients of the block.
+    """
+
+    position: Blocks
+    direction: Array
+    cotangents: Array
+    claims: Sequence[Array]
+
+    def claimed(self, displacement: Array) -> Array:
+        """⟨c, Δ⟩ for each cotangent."""
+        return np.array([float(c @ displacement) for c in self.claims])
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """f at one point of a line: residual ⟨v, f(x + Δ) − f(x)⟩ − ⟨c, Δ⟩ and size of v∘change, a cotangent each.
+
+    outputs: all of them, or an even sample of very many.
+    """
+
+    residual: Array
+    change: Array
+    moved: bool
+    outputs: Array
+
+
+@dataclass
+class Sweep:
+    """The rungs of one line. Arrays of slopes have one entry a cotangent, arrays of outputs one an output (or a
+    sample).
+    """
+
+    line: Line
+    claimed: Array  # ⟨c, u⟩
+    weight: Array  # Σ|c||u|: the scale that a resolution is relative to
+    claim_noise: Array  # what ⟨c, u⟩ may owe to rounding inside backward
+    grain: Array  # how large a change of φ could have been swallowed where nothing moves at all
+    eps: float
+    slack: float = 1.0
+    steps: list[float] = field(default_factory=list)
+    slopes: list[Array] = field(default_factory=list)  # residual slopes
+    sides: list[tuple[Array, Array]] = field(default_factory=list)  # residual slopes to the right and to the left
+    changes: list[Array] = field(default_factory=list)  # how much φ changed at all
+    dead: list[bool] = field(default_factory=list)  # no output changed at all
+    sigma: Array = field(default_factory=lambda: np.zeros(0))  # noise of φ
+    spread: Array | None = None  # noise of each output
+    response: Array | None = None  # |change| of each output per unit step
+    kinked: Array | None = None  # outputs with a kink or a jump at the point itself, along this line
+    jumping: Array | None = None
+    sided: tuple[Array, Array, Array] | None = None  # slopes of each output to the right and to the left, their bound
+    edge: int = 0  # f is defined on one side only: 1 right, −1 left
+    lean: bool = False  # arrays of outputs hold a sample
+
+    @property
+    def position(self) -> Blocks:
+        """The block that moves."""
+        return self.line.position
+
+    @property
+    def direction(self) -> Array:
+        """The direction it moves in."""
+        return self.line.direction
+
+    @property
+    def has_kinks(self) -> bool:
+        """Whether some output was found to have a kink at the point."""
+        return self.kinked is not None and bool(self.kinked.any())
+
+    @property
+    def still(self) -> bool:
+        """Whether no output changed at any step that is still near."""
+        return all(dead for t, dead in zip(self.steps, self.dead, strict=True) if t <= NEAR)
+
+    def record(self, t: float, first: Glimpse, second: Glimpse) -> None:
+        """Add the rung of step t: from both sides or, at an edge, from t and 2t of the one side there is."""
+        if self.edge:  # Richardson: 2 R(t)/t − R(2t)/2t
+            slope = self.edge * (4 * first.residual - second.residual) / (2 * t)
+        else:
+            slope = (first.residual - second.residual) / (2 * t)
+        right = first.residual / t
+        self.steps.append(t)
+        self.slopes.append(slope)
+        self.sides.append((right, 2 * slope - right))
+        self.changes.append(first.change + second.change)
+        self.dead.append(not (first.moved or second.moved))
+
+    def readings(self) -> list[Reading]:
+        """One reading a cotangent; none where no rung could be had."""
+        return [self.reading(k) for k in range(len(self.claimed))] if self.steps else []
+
+    def reading(self, k: int) -> Reading:
+        """What the rungs say of cotangent k, the bound widened by the caller's slack."""
+        reading = read(self.rungs(k))
+        if self.slack == 1.0:
+            return reading
+        error = self.slack * reading.error
+        return replace(reading, error=error, persists=reading.persists and abs(reading.value) > error)
+
+    def rungs(self, k: int) -> list[Rung]:
+        """The rungs of cotangent k, each with its noise bar.
+
+        Where nothing changes at some steps f may be quantised, and the smallest change seen is a quantum. After a
+        long step y itself is larger, and so is its rounding.
+        """
+        base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
+        if self.still:
+            base = max(base, SAFETY * float(self.grain[k]))
+        elif any(self.dead):
+            base = max(base, min(float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead))
+        return [
+            Rung(t, float(slope[k]), max(base, 0.25 * SAFETY * self.eps * float(change[k])) / t + floor)
+            for t, slope, change in zip(self.steps, self.slopes, self.changes, strict=True)
+        ]
+
+    def bend(self, k: int) -> float | None:
+        """The step from which on the slopes right and left differ by one amount: a kink that noise hides further down.
+
+        Smooth functions close that gap in proportion to the step. None where there is no gap beyond the noise.
+        """
+        gaps = sorted(
+            (t, abs(float(right[k] - left[k])), 2 * rung.noise)
+            for t, (right, left), rung in zip(self.steps, self.sides, self.rungs(k), strict=True)
+        )
+        seen = [(t, gap) for t, gap, noise in gaps if gap > 4 * noise]
+        for (t, gap), (above, wider) in pairwise(seen):
+            if gap > 4 * wider * t / above:
+                return t
+        return None
+
+
+def project(cotangents: Array, spread: Array) -> Array:
+    """The size of ⟨v, noise⟩ for each row v: entries are independent, and random signs keep equal ones from adding up.
+
+    A spread that samples every s-th output stands for s of them.
+    """
+    stride = -(-cotangents.shape[1] // spread.size) if spread.size else 1
+    rows = cotangents[:, ::stride] * spread
+    return np.asarray(np.sqrt(stride * np.einsum("km,km->k", rows, rows)), dtype=float)
