@@ -1,4 +1,4 @@
-"""Right functions made of the rows and blocks of `gradcheck.backprop.ops`, as hosts for the catalogue's fault operators."""
+"""Right functions made of rows and blocks of `gradcheck.backprop.ops`: hosts for the catalogue's fault operators."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,12 +21,13 @@ class OpDomain(Domain):
 
     def sample(self, seed: int | list[int], sizes: Mapping[str, int], mode: str) -> Inputs:
         """Arguments of fixed shapes."""
-        assert self.row is not None and self.example is not None
+        assert self.row is not None
+        assert self.example is not None
         return tuple(ops.draw(self.row, self.example, np.random.default_rng(seed), self.dtype))
 
 
 def host(name: str, which: int = 0) -> Case:
-    """The right (f, vjp) pair of an example of an op: fresh arrays in and out, gradients from the reference backprop."""
+    """The right (f, vjp) pair of an example of an op: fresh arrays in and out, the gradients of the reference."""
     row = ops.TABLE.get(name) or ops.BLOCKS[name]
     example = ops.EXAMPLES[name][which]
     static = dict(example.static)

@@ -1,0 +1,281 @@
+"""Kinks: right subgradients are never accused at exact ties, zeros and corners; wrong ones are seen there."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gradcheck import Kind, Verdict, check, from_pair
+from gradcheck.strategies import palette_arrays
+
+EXAMPLES = 10_000 if os.environ.get("GRADCHECK_NIGHTLY") == "1" else 1000 if os.environ.get("CI") else 60
+Pair = tuple[Callable[..., Any], Callable[[tuple[Any, ...], Any], Any]]
+
+SIDES = {"zero": 0.0, "half": 0.5, "one": 1.0}
+
+
+def relu(at_zero: float) -> Pair:
+    return lambda x: np.maximum(x, 0), lambda i, g: (g * np.where(i[0] == 0, at_zero, i[0] > 0),)
+
+
+def absolute(at_zero: float) -> Pair:
+    return np.abs, lambda i, g: (g * np.where(i[0] == 0, at_zero, np.sign(i[0])),)
+
+
+def clip(inside: bool) -> Pair:
+    def vjp(i: Any, g: Any) -> Any:
+        x = i[0]
+        return (g * ((x >= -1) & (x <= 1) if inside else (x > -1) & (x < 1)),)
+
+    return lambda x: np.clip(x, -1, 1), vjp
+
+
+def largest(choose: Callable[[Any], Any], sign: float = 1.0) -> Pair:
+    """max (sign 1) or min (−1) over the last axis; `choose` shares a row's cotangent among its ties."""
+
+    def vjp(i: Any, g: Any) -> Any:
+        x = sign * i[0]
+        return (g[..., None] * np.apply_along_axis(choose, -1, x == x.max(-1, keepdims=True)),)
+
+    return lambda x: sign * (sign * x).max(-1), vjp
+
+
+def first(ties: Any) -> Any:
+    return np.arange(ties.size) == ties.argmax()
+
+
+def last(ties: Any) -> Any:
+    return np.arange(ties.size) == ties.size - 1 - ties[::-1].argmax()
+
+
+def shared(ties: Any) -> Any:
+    return ties / ties.sum()
+
+
+def sort() -> Pair:
+    def vjp(i: Any, g: Any) -> Any:
+        d = np.empty_like(g)
+        np.put_along_axis(d, np.argsort(i[0], -1, kind="stable"), g, -1)
+        return (d,)
+
+    return lambda x: np.sort(x, -1), vjp
+
+
+def median() -> Pair:
+    """The mean of the two middle ones where the count is even."""
+
+    def vjp(i: Any, g: Any) -> Any:
+        order = np.argsort(i[0], -1, kind="stable")
+        n = i[0].shape[-1]
+        d = np.zeros_like(i[0])
+        middle = [n // 2] if n % 2 else [n // 2 - 1, n // 2]
+        for m in middle:
+            at = order[..., m : m + 1]
+            np.put_along_axis(d, at, np.take_along_axis(d, at, -1) + g[..., None] / len(middle), -1)
+        return (d,)
+
+    return lambda x: np.median(x, -1), vjp
+
+
+def hinge() -> Pair:
+    """max(0, 1 − x), summed over rows."""
+    return lambda x: np.maximum(0, 1 - x).sum(-1), lambda i, g: (-g[..., None] * (i[0] < 1),)
+
+
+def huber() -> Pair:
+    def f(x: Any) -> Any:
+        return np.where(np.abs(x) <= 1, 0.5 * x * x, np.abs(x) - 0.5)
+
+    return f, lambda i, g: (g * np.clip(i[0], -1, 1),)
+
+
+def maxpool() -> Pair:
+    """Windows of two, of stride one: they overlap."""
+
+    def f(x: Any) -> Any:
+        return np.maximum(x[..., :-1], x[..., 1:])
+
+    def vjp(i: Any, g: Any) -> Any:
+        x, d = i[0], np.zeros_like(i[0])
+        left = x[..., :-1] >= x[..., 1:]
+        d[..., :-1] += g * left
+        d[..., 1:] += g * ~left
+        return (d,)
+
+    return f, vjp
+
+
+def norm() -> Pair:
+    def vjp(i: Any, g: Any) -> Any:
+        n = np.sqrt((i[0] ** 2).sum(-1, keepdims=True))
+        return (g[..., None] * i[0] / np.where(n == 0, 1, n),)
+
+    return lambda x: np.sqrt((x * x).sum(-1)), vjp
+
+
+RIGHT: dict[str, Pair] = {
+    **{f"relu, {name} at zero": relu(c) for name, c in SIDES.items()},
+    **{f"abs, {c:g} at zero": absolute(c) for c in (0.0, 1.0, -1.0)},
+    "clip, closed": clip(True),
+    "clip, open": clip(False),
+    **{f"max, {c.__name__}": largest(c) for c in (first, last, shared)},
+    **{f"min, {c.__name__}": largest(c, -1.0) for c in (first, last, shared)},
+    "sort": sort(),
+    "median": median(),
+    "hinge": hinge(),
+    "huber": huber(),
+    "maxpool": maxpool(),
+    "norm": norm(),
+    "leaky relu": (lambda x: np.where(x > 0, x, 0.01 * x), lambda i, g: (g * np.where(i[0] > 0, 1, 0.01),)),
+}
+EXACT = [n for n in RIGHT if n not in ("median", "norm", "leaky relu", "huber")]
+SHAPES = st.tuples(st.integers(1, 4), st.integers(2, 5))
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_functions_are_never_accused_at_ties_and_kinks(name: str) -> None:
+    """Whatever the palette draws, nothing right is accused."""
+
+    @given(x=palette_arrays(SHAPES), seed=st.integers(0, 9))
+    @settings(max_examples=EXAMPLES, deadline=None)
+    def judge(x: Any, seed: int) -> None:
+        report = check(from_pair(*RIGHT[name], name=name), x, seed=seed)
+        assert report.verdict is not Verdict.FAIL, report
+
+    judge()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "longdouble"])
+@pytest.mark.parametrize("name", ["relu, zero at zero", "max, first", "sort", "clip, closed", "abs, 1 at zero"])
+def test_kinks_are_no_fault_in_other_dtypes_either(name: str, dtype: str) -> None:
+    """The same in single, half and extended precision."""
+    f, vjp = RIGHT[name]
+
+    @given(x=palette_arrays(SHAPES, dtype))
+    @settings(max_examples=max(20, EXAMPLES // 10), deadline=None)
+    def judge(x: Any) -> None:
+        typed = from_pair(f, lambda i, g: tuple(d.astype(dtype) for d in vjp(i, g)), name=name)
+        report = check(typed, x)
+        assert report.verdict is not Verdict.FAIL, report
+
+    judge()
+
+
+@given(x=palette_arrays((2, 3)), y=palette_arrays((2, 3)), side=st.sampled_from([0.0, 0.5, 1.0]))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_the_maximum_of_two_arrays_may_serve_either_at_a_tie(x: Any, y: Any, side: float) -> None:
+    """first, second or both halves: every split of the cotangent is right, and so it is for the minimum."""
+
+    def vjp(i: Any, g: Any) -> Any:
+        a, b = i
+        take = np.where(a == b, side, a > b)
+        return g * take, g * (1 - take)
+
+    report = check(from_pair(np.maximum, vjp), x, y)
+    assert report.verdict is not Verdict.FAIL, report
+
+
+def test_exact_points_pass_rather_than_stay_inconclusive() -> None:
+    """A kink costs no verdict: PASS at zeros and ties, with the kinks named."""
+    x = np.array([[0.0, 1.0, -1.0], [2.0, 2.0, 0.0]])
+    for name in EXACT:
+        report = check(from_pair(*RIGHT[name], name=name), x)
+        assert report.verdict is Verdict.PASS, report
+        assert report.kinks, report
+
+
+@pytest.mark.parametrize("at_zero", [-0.5, -1.0, 1.5, 2.0, 100.0])
+def test_no_subgradient_is_accused_at_the_kink(at_zero: float) -> None:
+    """relu's claim at zero must lie between 0 and 1; the finding is placed there and says both slopes."""
+    x = np.array([[0.5, 1.0], [-1.0, 0.0]])
+    report = check(from_pair(*relu(at_zero)), x)
+    assert report.verdict is Verdict.FAIL
+    finding = report.findings[0]
+    assert (finding.kind, finding.index) == (Kind.BRANCH, (1, 1)), report
+    assert finding.claimed == pytest.approx(at_zero)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_every_tie_served_in_full_is_accused(sign: float) -> None:
+    """max whose tied entries all receive the whole cotangent."""
+    f, vjp = largest(lambda ties: ties.astype(float), sign)
+    report = check(from_pair(f, vjp), sign * np.array([[1.0, 2.0, 2.0], [0.0, 1.0, 3.0]]))
+    assert (report.verdict, report.findings[0].kind) == (Verdict.FAIL, Kind.BRANCH), report
+
+
+@pytest.mark.parametrize("serve", [(1.0, 1.0), (0.0, 0.0)])
+def test_a_tie_of_two_inputs_served_twice_or_never_is_accused(serve: tuple[float, float]) -> None:
+    """max(a, b) at a = b: the two claims must add up to the cotangent."""
+
+    def vjp(i: Any, g: Any) -> Any:
+        a, b = i
+        return g * np.where(a == b, serve[0], a > b), g * np.where(a == b, serve[1], b > a)
+
+    report = check(from_pair(np.maximum, vjp), np.array([1.0, 2.0, 0.0]), np.array([1.0, 3.0, 0.0]))
+    assert report.verdict is Verdict.FAIL, report
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_kinked_functions_with_a_wrong_gradient_fail_off_their_kinks(name: str) -> None:
+    """Doubled, negated and zeroed gradients are caught at generic points."""
+    f, vjp = RIGHT[name]
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    for factor in (2.0, -1.0, 0.0, 1.001):
+        wrong = from_pair(f, lambda i, g, c=factor: tuple(c * d for d in vjp(i, g)), name=name)
+        assert check(wrong, x).verdict is Verdict.FAIL, (name, factor)
+
+
+@given(x=palette_arrays((2, 3)).filter(lambda x: bool(np.any(x == 0)) and bool(np.any(x > 0))))
+@settings(max_examples=EXAMPLES // 2, deadline=None)
+def test_a_wrong_gradient_does_not_hide_behind_a_kink(x: Any) -> None:
+    """relu doubled where x > 0 fails though other entries sit at the kink."""
+    report = check(from_pair(lambda x: np.maximum(x, 0), lambda i, g: (2 * g * (i[0] > 0),)), x)
+    assert report.verdict is Verdict.FAIL, report
+
+
+@pytest.mark.parametrize("distance", [1e-12, 1e-9, 5e-7, 1e-5, 1e-3])
+def test_a_kink_nearby_is_neither_a_fault_nor_an_excuse(distance: float) -> None:
+    """relu at ±distance beside entries of size 1: right is not accused, negated is not passed."""
+    x = np.array([distance, -distance, 1.0, -2.0])
+    f, vjp = relu(0.0)
+    assert check(from_pair(f, vjp), x).verdict is Verdict.PASS
+    assert check(from_pair(f, lambda i, g: (-vjp(i, g)[0],)), x).verdict is Verdict.FAIL
+
+
+def test_kinks_forbid_fails_at_a_kink_and_only_there() -> None:
+    """kinks="forbid" turns the accepted subgradient into a finding that names the place."""
+    target = from_pair(*relu(0.0))
+    away, at = np.array([1.0, -2.0]), np.array([1.0, 0.0])
+    assert check(target, away, kinks="forbid").verdict is Verdict.PASS
+    report = check(target, at, kinks="forbid")
+    assert (report.verdict, report.findings[0].kind) == (Verdict.FAIL, Kind.BRANCH)
+    assert "kinks are forbidden" in report.findings[0].message
+
+
+def test_steps_are_no_slopes() -> None:
+    """floor and sign have slope zero between their steps; on a step nothing is accused."""
+    for f in (np.floor, np.sign, np.round):
+        flat = from_pair(f, lambda i, g: (0 * g,))
+        assert check(flat, np.array([0.3, 1.7, -2.2])).verdict is not Verdict.FAIL
+        assert check(flat, np.array([0.0, 1.0, 0.5, -2.2])).verdict is not Verdict.FAIL
+        assert check(from_pair(f, lambda i, g: (g.copy(),)), np.array([0.3, 1.7, -2.2])).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("name", "f", "vjp"),
+    [
+        ("log", np.log, lambda i, g: (g / i[0],)),
+        ("reciprocal", lambda x: 1 / x, lambda i, g: (-g / i[0] ** 2,)),
+        ("sqrt", np.sqrt, lambda i, g: (0.5 * g / np.sqrt(i[0]),)),
+        ("cbrt", np.cbrt, lambda i, g: (g / (3 * np.cbrt(i[0]) ** 2),)),
+        ("x log x", lambda x: x * np.log(np.where(x == 0, 1, x)), lambda i, g: (g * (np.log(i[0]) + 1),)),
+        ("x to the 1.5", lambda x: x**1.5, lambda i, g: (1.5 * g * np.sqrt(i[0]),)),
+    ],
+)
+def test_the_edge_of_a_domain_is_no_fault(name: str, f: Any, vjp: Any) -> None:
+    """At 0, where value or slope is infinite, a right formula is not accused."""
+    assert check(from_pair(f, vjp, name=name), np.array([0.0, 1.0, 2.0])).verdict is not Verdict.FAIL

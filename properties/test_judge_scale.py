@@ -1,0 +1,192 @@
+"""Scale and precision: no size of x or f, no offset and no dtype accuses a right gradient or passes a zeroed one."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import special
+
+from benchmarks.judge_table import cast, generic, judged, scaled, single, smooth
+from gradcheck import Verdict, check, from_pair
+
+NIGHTLY = os.environ.get("GRADCHECK_NIGHTLY") == "1"
+EXAMPLES = 10_000 if NIGHTLY else 60
+SEEDS = 20 if NIGHTLY else 2
+Function = tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]
+
+
+def _layer_norm(x: Any) -> Any:
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+
+def _layer_norm_back(x: Any, g: Any) -> Any:
+    r = 1 / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    z = _layer_norm(x)
+    return r * (g - g.mean(-1, keepdims=True) - z * (g * z).mean(-1, keepdims=True))
+
+
+def _softmax_back(x: Any, g: Any) -> Any:
+    p = special.softmax(x, -1)
+    return p * (g - (g * p).sum(-1, keepdims=True))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "tanh": (np.tanh, lambda x, g: g * (1 - np.tanh(x) ** 2)),
+    "square": (np.square, lambda x, g: 2 * x * g),
+    "sum of squares": (lambda x: (x * x).sum(), lambda x, g: 2 * x * g),
+    "sine": (np.sin, lambda x, g: g * np.cos(x)),
+    "softmax": (lambda x: special.softmax(x, -1), _softmax_back),
+    "logsumexp": (lambda x: special.logsumexp(x, -1), lambda x, g: g[..., None] * special.softmax(x, -1)),
+    "layer norm": (_layer_norm, _layer_norm_back),
+}
+
+
+def stretched(function: Function, width: float, height: float, offset: float, error: float = 1.0) -> Any:
+    """height · f(x / width) + offset; the gradient times `error`."""
+    f, vjp = function
+    return from_pair(
+        lambda x: np.asarray(height * f(x / width) + offset),
+        lambda i, g: (np.asarray(error * vjp(i[0] / width, np.asarray(height * g)) / width),),
+    )
+
+
+POWERS_X = st.sampled_from([1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4, 1e6])
+POWERS_F = st.sampled_from([1e-8, 1e-4, 1.0, 1e4, 1e8])
+
+
+def point(seed: int, width: float) -> Any:
+    return width * np.random.default_rng(seed).normal(size=(3, 4))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_scale_accuses_a_right_gradient_or_passes_a_zeroed_one(name: str) -> None:
+    """x by 1e-6 … 1e6, f by 1e-8 … 1e8, f + 1e8: right passes or is inconclusive, zero and negated never pass."""
+
+    @given(width=POWERS_X, height=POWERS_F, offset=st.sampled_from([0.0, 1e8, -1e8]), seed=st.integers(0, 99))
+    @settings(max_examples=EXAMPLES, deadline=None)
+    def judge(width: float, height: float, offset: float, seed: int) -> None:
+        assume(not offset or height >= 1e-4)  # an ulp of 1e8 is 1.5e-8: below that f is constant, and zero is right
+        x = point(seed, width)
+        right = check(stretched(FUNCTIONS[name], width, height, offset), x, seed=seed)
+        assert right.verdict is not Verdict.FAIL, right
+        for error in (0.0, -1.0):
+            wrong = check(stretched(FUNCTIONS[name], width, height, offset, error), x, seed=seed)
+            assert wrong.verdict is not Verdict.PASS, wrong
+            if offset == 0:
+                assert wrong.verdict is Verdict.FAIL, wrong
+
+    judge()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("width", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("height", [1e-8, 1.0, 1e8])
+def test_scale_alone_changes_no_verdict(name: str, width: float, height: float) -> None:
+    """Without an offset right stays PASS, and one part in 10⁶ off stays FAIL."""
+    x = point(0, width)
+    assert check(stretched(FUNCTIONS[name], width, height, 0.0), x).verdict is Verdict.PASS
+    assert check(stretched(FUNCTIONS[name], width, height, 0.0, 1 + 1e-6), x).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_one_part_in_a_hundred_million_is_seen(sign: float) -> None:
+    """Smooth float64 functions: one block scaled by 1 ± 1e-8 fails."""
+    missed = []
+    cases = smooth()
+    for seed in range(SEEDS):
+        for case in cases:
+            report = judged(scaled(case, 1 + sign * 1e-8), generic(case, seed), seed=seed)
+            if report.verdict is not Verdict.FAIL:
+                missed.append((case.name, seed, report.verdict.value))
+    assert not missed
+
+
+def test_inconclusive_is_rare_on_smooth_functions_of_order_one() -> None:
+    """At most one in a hundred, and no accusation."""
+    cases = [(case, generic(case, seed)) for seed in range(SEEDS) for case in smooth()]
+    reports = [judged(case, inputs) for case, inputs in cases]
+    assert all(report.verdict is not Verdict.FAIL for report in reports)
+    assert sum(report.verdict is Verdict.INCONCLUSIVE for report in reports) <= 0.01 * len(reports)
+    assert all(report.resolution <= 3e-8 for report in reports if report.verdict is Verdict.PASS)
+
+
+@pytest.mark.parametrize("face", ["float32", "float64"])
+def test_single_precision_is_never_accused(face: str) -> None:
+    """float32, or float32 behind a float64 face: right gradients of smooth functions, at any scale of x."""
+    for seed in range(SEEDS):
+        for case in smooth():
+            report = judged(single(case, face=face), cast(generic(case, seed), face), seed=seed)
+            assert report.verdict is not Verdict.FAIL, report
+
+
+@pytest.mark.parametrize("face", ["float32", "float64"])
+def test_half_a_percent_is_caught_in_single_precision(face: str) -> None:
+    """One block off by 1.005 fails in float32, face or not."""
+    missed = []
+    for seed in range(SEEDS):
+        for case in smooth():
+            report = judged(scaled(single(case, face=face), 1.005), cast(generic(case, seed), face), seed=seed)
+            if report.verdict is not Verdict.FAIL:
+                missed.append((case.name, seed, report.verdict.value))
+    assert not missed
+
+
+@given(
+    size=st.sampled_from([1e-4, 1e-2, 1.0, 1e2, 1e4]), name=st.sampled_from(sorted(FUNCTIONS)), seed=st.integers(0, 99)
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_single_precision_at_any_scale_accuses_nobody_and_passes_no_zero(size: float, name: str, seed: int) -> None:
+    """float32 at |x| from 1e-4 to 1e4: jax's checker passes a zero there and fails what is right."""
+    f, vjp = FUNCTIONS[name]
+    x = point(seed, size).astype("f4")
+    right = from_pair(lambda x: np.asarray(f(x / np.float32(size))),
+                      lambda i, g: (np.asarray(vjp(i[0] / np.float32(size), g) / np.float32(size)),))  # fmt: skip
+    zero = from_pair(lambda x: np.asarray(f(x / np.float32(size))), lambda i, g: (0 * i[0],))
+    assert check(right, x, seed=seed).verdict is not Verdict.FAIL
+    assert check(zero, x, seed=seed).verdict is Verdict.FAIL
+
+
+def test_half_precision_passes_right_and_fails_wrong() -> None:
+    """float16: a sine passes, a doubled one fails."""
+    x = np.array([0.5, -1.25, 2.0, 0.125], "f2")
+    sine = (np.sin, lambda i, g: (g * np.cos(i[0]),))
+    assert check(sine, x).verdict is Verdict.PASS
+    assert check((np.sin, lambda i, g: (np.float16(2) * g * np.cos(i[0]),)), x).verdict is Verdict.FAIL
+
+
+def test_extended_precision_sees_finer_than_double() -> None:
+    """longdouble: an error of 1e-9 fails where float64 could not tell 1e-11; a right one passes."""
+    x = np.array([0.5, -1.25, 2.0], np.longdouble)
+    assert check((np.sin, lambda i, g: (g * np.cos(i[0]),)), x).verdict is Verdict.PASS
+    assert check((np.sin, lambda i, g: (g * np.cos(i[0]) * np.longdouble(1 + 1e-9),)), x).verdict is Verdict.FAIL
+
+
+def test_a_saturated_unit_is_not_accused() -> None:
+    """Logits of ±300: gradients far below the noise are nobody's fault."""
+    for size in (30.0, 300.0, 3000.0):
+        x = size * np.array([[1.0, -1.0, 0.5], [0.9, 1.0, -2.0]])
+        assert check(stretched(FUNCTIONS["softmax"], 1.0, 1.0, 0.0), x).verdict is not Verdict.FAIL
+        sigmoid = from_pair(special.expit, lambda i, g: (g * special.expit(i[0]) * special.expit(-i[0]),))
+        assert check(sigmoid, x).verdict is not Verdict.FAIL
+
+
+def test_a_small_block_does_not_hide_behind_a_large_one() -> None:
+    """A zeroed bias whose gradient is 1e-6 of the weight's fails, and is named."""
+
+    def f(w: Any, b: Any) -> Any:
+        return w * 1e6 + b
+
+    report = check(from_pair(f, lambda i, g: (g * 1e6, 0 * g)), np.ones(3), np.ones(3))
+    assert (report.verdict, report.findings[0].input) == (Verdict.FAIL, "b")
+
+
+def test_slack_scales_the_bound_and_nothing_else() -> None:
+    """A wider slack passes a smaller error that a narrow one fails."""
+    x = point(0, 1.0)
+    off = from_pair(np.sin, lambda i, g: (g * np.cos(i[0]) * (1 + 3e-7),))
+    assert check(off, x).verdict is Verdict.FAIL
+    assert check(off, x, slack=1e6).verdict is not Verdict.FAIL
