@@ -106,10 +106,8 @@ class Bench:
 
         Raises BudgetError, ForwardError.
         """
-        if self.budget is not None and self.evaluations >= self.budget:
-            raise BudgetError(f"the budget of {self.budget} forward calls is spent")
         self._check_time()
-        self.evaluations += 1
+        self._spend()
         arguments = self._arguments(moved)
         if self.twin:
             arguments = [
@@ -165,13 +163,15 @@ class Bench:
             if moved is not None or fresh or self._linear is None:
                 arguments = self._arguments(moved)
                 if self.target.linearizing_evaluates:
-                    self.evaluations += 1
+                    self._spend()
                 pullback = self.target.linearize(*arguments)
                 if moved is None:
                     self._linear, self.linear_arguments = pullback, arguments
             else:
                 pullback, arguments = self._linear, self.linear_arguments
             outcome = pullback(cotangents[0] if self.single else tuple(cotangents))
+        except BudgetError:
+            raise
         except (Exception, SystemExit) as error:
             raise BackwardError("RAISES", f"backward raises {type(error).__name__}: {error!s:.200}") from error
         self._note_mutations(arguments, moved)
@@ -272,6 +272,11 @@ class Bench:
                 continue
             if not identical(argument, primal):
                 self.mutated.add(i)
+
+    def _spend(self) -> None:
+        if self.budget is not None and self.evaluations >= self.budget:
+            raise BudgetError(f"the budget of {self.budget} forward calls is spent")
+        self.evaluations += 1
 
     def _check_time(self) -> None:
         """The alarm may have gone off inside a target that catches everything."""

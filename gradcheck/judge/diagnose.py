@@ -5,6 +5,7 @@ every one that fits is kept, best first. A diagnosis is evidence and is worded a
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import permutations
 from typing import NamedTuple
@@ -86,7 +87,8 @@ def diagnose(
     if entry is not None:
         flat = entry // (2 if survey.primal.dtype.kind == "c" else 1)
         index = tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
-    message = f"backward of {place(label)} {_sentence(best, survey, at)}"
+    where = place(label, index if at.alone else None)
+    message = f"backward of {where} is {_phrase(best, survey)}"
     return Finding(
         best.kind,
         message,
@@ -102,15 +104,16 @@ def diagnose(
     )
 
 
-def _sentence(best: Guess, survey: Survey, at: Place) -> str:
-    if best.factor is not None:
-        where = "everywhere" if survey.whole and survey.wrong.all() and survey.wrong.size > 1 else ""
-        return f"is {_multiple(best.factor)} the finite difference{', ' + where if where else ''}"
-    return f"is {best.kind.value}"
+def _phrase(best: Guess, survey: Survey) -> str:
+    if best.factor is None:
+        return f"wrong: {best.kind.value}"
+    everywhere = survey.whole and survey.wrong.all() and survey.wrong.size > 1
+    return f"{_spelled(best.factor)}× the finite difference{', everywhere' if everywhere else ''}"
 
 
-def _multiple(factor: float) -> str:
-    return f"{factor:.4g}×" if abs(factor - 1) > 1e-3 else f"(1 {factor - 1:+.1e})×"
+def _spelled(factor: float) -> str:
+    """A factor in four digits, or by its distance from 1 where those would hide it."""
+    return f"{factor:.4g}" if abs(factor - 1) > 1e-3 else f"(1 {factor - 1:+.1e})"
 
 
 def _survey(
@@ -169,12 +172,12 @@ def _guesses(s: Survey, at: Place) -> Iterator[Guess]:
         hypotheses.insert(0, _scaled)
     seen = False
     for hypothesis in hypotheses:
-        try:
+        if hypothesis is _batch and seen:
+            continue  # a check of its own, and dear: only where nothing simpler fits
+        with suppress(BackwardError):
             for guess in hypothesis(s):
                 seen = True
                 yield guess
-        except BackwardError:
-            continue
     if not seen:
         wrong = int(s.wrong.sum())
         yield Guess(Kind.OTHER, f"{wrong} of {s.wrong.size} entries looked at are wrong, in no pattern known here")
@@ -215,6 +218,9 @@ def _branch(s: Survey) -> Iterator[Guess]:
             yield Guess(Kind.BRANCH, f"the wrong entries ({_count(s)}) are just those that are {words}")
             return
     right = ~wrong & relevant
+    errors = np.abs(s.claimed - s.numeric)[wrong] / sizes[wrong]
+    if errors.min() < 0.05 * np.median(errors):
+        return  # a branch jumps; this error grows from nothing
     if right.any():
         for words, values in (
             ("above", x),
@@ -280,7 +286,7 @@ def _scaled(s: Survey) -> Iterator[Guess]:
     if abs(factor + 1) < 0.02:
         yield Guess(Kind.SIGN, f"{_count(s)} have the opposite sign", -1.0)
         return
-    yield Guess(Kind.FACTOR, f"{_count(s)} off by the factor {factor:.12g}{_named_factor(s, factor)}", factor)
+    yield Guess(Kind.FACTOR, f"{_count(s)} off by the factor {_spelled(factor)}{_named_factor(s, factor)}", factor)
 
 
 def _named_factor(s: Survey, factor: float) -> str:
@@ -447,7 +453,14 @@ def _batch(s: Survey) -> Iterator[Guess]:
     if not any(p.ndim and p.shape[0] == n for p in bench.primals):
         return
     single = [p[:1] if p.ndim and p.shape[0] == n else p for p in bench.primals]
-    if s.hearing.right_at(Bench(bench.target, single, budget=60)):
+    spare = 60 if bench.budget is None else min(60, bench.budget - bench.evaluations)
+    if spare < 1:
+        return
+    alone = Bench(bench.target, single, budget=spare)
+    right = s.hearing.right_at(alone)
+    bench.evaluations += alone.evaluations
+    bench.pullbacks += alone.pullbacks
+    if right:
         yield Guess(Kind.BATCH, f"with the first of the {n} examples alone the gradient is right")
 
 

@@ -164,8 +164,8 @@ class Kinks:
     def _has_limit(self, b: int, entry: int, direction: Array, output: int) -> bool:
         """Whether nearby points have slopes on both sides of the claim: it is in Clarke's subdifferential after all.
 
-        The middle one of three equal entries of a sort: alone it moves nothing either way, yet the gradients around, where
-        the tie is broken, are ones and zeros. The other entries are moved up and down a little, this one is not.
+        The middle one of three equal entries of a sort: alone it moves nothing either way, yet the gradients around,
+        where the tie is broken, are ones and zeros. The other entries are moved up and down a little, this one is not.
         """
         position = self.hearing.bench.blocks[b]
         scale = self.prober.scale(position)
@@ -180,8 +180,11 @@ class Kinks:
             left = self.prober.at(position, aside - scale.large * alone, 1.0)
             if right is not None and left is not None:
                 slopes.append(float(right[1][output] - left[1][output]) / (2 * scale.large))
-        allowed = 0.05 * max(abs(claim), *(abs(slope) for slope in slopes), 0.0) if slopes else 0.0
-        return bool(slopes) and min(slopes) - allowed <= claim <= max(slopes) + allowed
+        if not slopes:
+            return False
+        low, high = min(slopes), max(slopes)
+        size = max(abs(low), abs(high), abs(claim))
+        return high - low > 0.1 * size and low - 0.05 * size <= claim <= high + 0.05 * size
 
     def _outside(self, b: int, sweep: Sweep, output: int) -> bool:
         """Whether the claim of one output is outside its slopes along a sweep, kinked there or not."""

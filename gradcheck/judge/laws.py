@@ -142,6 +142,14 @@ def _as(gradient: Any, model: Array) -> Array:
 # -- what came back ---------------------------------------------------------------------------------------------
 
 
+def none_only_where_declared(h: Hearing) -> Iterator[Finding]:
+    """None stands for an input that carries no gradient, and such an input is declared frozen."""
+    for b, gradient in enumerate(h.raw):
+        if gradient is None:
+            message = f"backward returns None for {place(h.name(b))}, which is not declared frozen"
+            yield Finding(Kind.ZERO, message, h.name(b))
+
+
 def dtypes_match(h: Hearing) -> Iterator[Finding]:
     """A gradient has the dtype of its input: not an integer's, not a complex number's for a real input, neither
     coarser nor finer.
@@ -328,6 +336,7 @@ def other_calls_leave_no_trace(h: Hearing) -> Iterator[Finding]:
 
 LAWS: dict[str, Law] = {
     "arguments_are_left_alone": arguments_are_left_alone,
+    "none_only_where_declared": none_only_where_declared,
     "dtypes_match": dtypes_match,
     "memory_is_its_own": memory_is_its_own,
     "asking_twice_changes_nothing": asking_twice_changes_nothing,

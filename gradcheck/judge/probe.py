@@ -174,6 +174,7 @@ class Prober:
             weight=np.array([float(np.abs(c * direction).sum()) for c in claims]),
             claim_noise=self._claim_noise(line, wobble, scale.eps),
             grain=self._swallowed(cotangents, scale.eps),
+            size=2 * project(cotangents, self._sizes),
             eps=scale.eps,
             slack=self.slack,
             lean=self._stride(full) > 1,
@@ -207,16 +208,31 @@ class Prober:
             spread = self._cluster(sweep, t)
             if spread is None:
                 return bool(sweep.edge)
-            rounding = 2 * sweep.eps * float(np.max(self._sizes, initial=0.0))
-            if float(np.max(spread, initial=0.0)) > 50 * rounding and t > 1e-12:
-                # noise does not shrink with the step; what a steep function does in four steps does
-                again = self._cluster(sweep, t / 30)
-                spread = spread if again is None else np.minimum(spread, again)
+            spread = self._settled_noise(sweep, t, spread)
             sweep.spread = self._spreads[sweep.position] = spread
         sweep.sigma = project(sweep.line.cotangents, sweep.spread) + self._tiny * np.linalg.norm(
             sweep.line.cotangents, axis=1
         )
         return known is None or self._add(sweep, 2 * t)
+
+    def _settled_noise(self, sweep: Sweep, t: float, spread: Array) -> Array:
+        """Noise does not shrink with the step; what a steep or fast function does in four steps does.
+
+        Looked at again at smaller steps while it shrinks, or while it is too large to be rounding at all (above 1e-3 of
+        the values: an oscillation that the steps alias).
+        """
+        rounding = 2 * sweep.eps * float(np.max(self._sizes, initial=0.0))
+        largest = float(np.max(spread, initial=0.0))
+        while largest > 50 * rounding and t > 1e-11:
+            t /= 30
+            again = self._cluster(sweep, t)
+            if again is None:
+                break
+            spread = np.minimum(spread, again)
+            before, largest = largest, float(np.max(spread, initial=0.0))
+            if largest > 0.5 * before and largest * sweep.eps < 1e-3 * rounding:
+                break
+        return spread
 
     def _cluster(self, sweep: Sweep, t: float) -> Array | None:
         """Two rungs, at t and 2t; their third and fourth differences are noise (Moré & Wild, SISC 33, 2011)."""
@@ -229,7 +245,8 @@ class Prober:
         yp, ym, zp, zm = (at[side].outputs for side in (1, -1, 2, -2))  # type: ignore[union-attr]
         stride = self._stride(not sweep.lean)
         origin, floor = self.origin[::stride], sweep.eps * self._sizes[::stride]
-        self._find_face(yp, sweep)
+        for outputs in (yp, ym):
+            self._find_face(outputs, sweep)
         third = np.abs((zp - zm) - 2 * (yp - ym)) / np.sqrt(10)
         near, far = yp + ym - 2 * origin, zp + zm - 2 * origin
         if sweep.kinked is None:
@@ -265,8 +282,8 @@ class Prober:
         second = self.glimpse(sweep.line, side * 2 * t if sweep.edge else -t, full=not sweep.lean)
         if first is None or second is None:
             return False
-        if t <= NEAR:
-            self._find_face(first.outputs, sweep)
+        for glimpse in (first, second) if t <= NEAR else ():
+            self._find_face(glimpse.outputs, sweep)
         sweep.record(t, first, second)
         return True
 
@@ -292,8 +309,8 @@ class Prober:
         A few ulps of each entry, a few of ⟨v, y⟩ (a gradient that is really zero is the rounding of terms of that
         size), and what moving the inputs by an ulp has shown.
         """
-        if self.bench.twin:
-            eps = float(np.finfo(np.float16).eps)
+        # the judge's own sums are of float64, even for longdouble
+        eps = max(eps, float(np.finfo(np.float16 if self.bench.twin else np.float64).eps))
         parts = [c * line.direction for c in line.claims]
         floor = 4 * eps * np.array([float(np.abs(part).sum()) for part in parts])
         floor += 4 * eps * project(line.cotangents, self._sizes)
@@ -307,8 +324,8 @@ class Prober:
     def _swallowed(self, cotangents: Array, eps: float) -> Array:
         """How large a change of ⟨v, y⟩ may go unseen where no output moves at all.
 
-        The ulps of the coarsest float that could hold the values; and those of the inputs, which stand in for terms that
-        cancelled: a cross-entropy of 1e-11 is 0 where the softmax is float32's.
+        The ulps of the coarsest float that could hold the values; and those of the inputs, which stand in for terms
+        that cancelled: a cross-entropy of 1e-11 is 0 where the softmax is float32's.
         """
         largest = max(float(np.max(np.abs(p), initial=0.0)) for p in self.bench.primals if p.dtype.kind in "fc")
         sizes = np.linalg.norm(cotangents, axis=1) * max(eps, self._grain) * largest
@@ -325,9 +342,15 @@ def _wanted(sweep: Sweep, scale: Scale) -> float | None:
         return 0.3 if high < 0.3 else None
     down = []
     wishes = set()
+    gap = 6.0  # how wide a gap in the ladder is left alone: narrow where something was seen and has to be confirmed
     for k, reading in enumerate(sweep.readings()):
         size = max(float(sweep.weight[k]), abs(reading.value))
         if reading.persists and low < 0.1 * scale.small:
+            top = abs(float(sweep.slopes[int(np.argmax(sweep.steps))][k]))
+            if (
+                top < 0.1 * abs(reading.value) and high < 0.1
+            ):  # gone further out: is it a jagged f rather than a wrong claim?
+                wishes.add("larger")
             continue
         if reading.is_zero and reading.error <= scale.goal * size:
             continue
@@ -336,6 +359,7 @@ def _wanted(sweep: Sweep, scale: Scale) -> float | None:
             if room > 2 and low > 1e-13:
                 down.append(min(30.0, room))
             elif not reading.persists:
+                gap = 2.2
                 wishes.add("between" if reading.step < high else "larger")
         elif reading.limit == "truncation" and reading.step == low and low > 1e-13:
             down.append(30.0)
@@ -347,7 +371,7 @@ def _wanted(sweep: Sweep, scale: Scale) -> float | None:
         return 8 * high if high >= scale.large else 15 * high
     if "between" in wishes:
         ratio, below, above = max((b / a, a, b) for a, b in pairwise(sorted(sweep.steps)))
-        return float(np.sqrt(below * above)) if ratio > 6 else None
+        return float(np.sqrt(below * above)) if ratio > gap else None
     return None
 
 

@@ -59,6 +59,7 @@ class Sweep:
     weight: Array  # Σ|c||u|: the scale that a resolution is relative to
     claim_noise: Array  # what ⟨c, u⟩ may owe to rounding inside backward
     grain: Array  # how large a change of φ could have been swallowed where nothing moves at all
+    size: Array  # ‖v∘y‖: what noise of φ is relative to
     eps: float
     slack: float = 1.0
     steps: list[float] = field(default_factory=list)
@@ -115,10 +116,32 @@ class Sweep:
     def reading(self, k: int) -> Reading:
         """What the rungs say of cotangent k, the bound widened by the caller's slack."""
         reading = read(self.rungs(k))
+        if reading.persists and (saw := self._sawtooth(k, reading)) is not None:
+            reading = saw
         if self.slack == 1.0:
             return reading
         error = self.slack * reading.error
         return replace(reading, error=error, persists=reading.persists and abs(reading.value) > error)
+
+    def _sawtooth(self, k: int, reading: Reading) -> Reading | None:
+        """The reading far out, if what persists at small steps is the slope between two jumps of a noisy f.
+
+        An iterative solver's answer has slopes of its own below its tolerance. They are told from a wrong gradient by
+        what they amount to: not above 1e-6 of the values however large the step, so that a thousand times further out the
+        disagreement is gone. Truncation cannot do that: it leaves a flat slope within twice the step, and then grows.
+        """
+        rungs = sorted(self.rungs(k), key=lambda rung: rung.step)
+        end = max(r.step for r in rungs if abs(r.slope - reading.value) <= 0.3 * abs(reading.value))
+        far = [rung for rung in rungs if rung.step >= 1e3 * end]
+        if not far:
+            return None
+        top = min(far, key=lambda rung: abs(rung.slope))
+        jump = max(abs(r.slope) * r.step for r in rungs if r.step <= top.step)
+        if jump > 1e-6 * float(self.size[k]) or abs(top.slope) > abs(reading.value) / 30:
+            return None
+        return replace(
+            reading, value=top.slope, error=2 * jump / top.step, step=top.step, persists=False, limit="noise"
+        )
 
     def rungs(self, k: int) -> list[Rung]:
         """The rungs of cotangent k, each with its noise bar.
