@@ -127,12 +127,12 @@ class Sweep:
         """The reading far out, if what persists at small steps is the slope between two jumps of a noisy f.
 
         An iterative solver's answer has slopes of its own below its tolerance. They are told from a wrong gradient by
-        what they amount to: not above 1e-6 of the values however large the step, so that a thousand times further out the
-        disagreement is gone. Truncation cannot do that: it leaves a flat slope within twice the step, and then grows.
+        what they amount to: not above 1e-6 of the values however large the step, so that a hundred times further out
+        the disagreement is gone. Truncation cannot do that: it leaves a flat slope within twice the step, and then grows.
         """
         rungs = sorted(self.rungs(k), key=lambda rung: rung.step)
         end = max(r.step for r in rungs if abs(r.slope - reading.value) <= 0.3 * abs(reading.value))
-        far = [rung for rung in rungs if rung.step >= 1e3 * end]
+        far = [rung for rung in rungs if rung.step >= 100 * end]
         if not far:
             return None
         top = min(far, key=lambda rung: abs(rung.slope))
