@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -34,10 +35,13 @@ def time_limit(seconds: float | None) -> Iterator[None]:
             f"the time of {seconds:g} s is over; give a larger timeout, or find out what does not return"
         )
 
+    started = time.monotonic()
     before = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)  # again and again: a target may catch everything, and hang again
+    # again and again: a target may catch everything, and hang again
+    outer, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 0.2)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        left = max(outer - (time.monotonic() - started), 1e-3) if outer else 0.0  # a caller's own alarm still rings
+        signal.setitimer(signal.ITIMER_REAL, left, interval)
         signal.signal(signal.SIGALRM, before)

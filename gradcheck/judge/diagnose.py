@@ -147,6 +147,11 @@ def _survey(
     units = np.where(units > 0, units, prober.unit(sweep.position)[kept])
     bound = 2 * noise / (step * units) + reading.error / max(float(np.max(np.abs(sweep.direction))), 1e-300)
     bound += 8 * sweep.eps * np.abs(numeric)
+    if at.alone and size > 1:  # the other entries are right: their sum said so
+        everything = np.zeros(size), claim.copy()
+        for array, value in zip(everything, (bound, numeric), strict=True):
+            array[kept] = value
+        return Survey(hearing, b, cotangent, np.arange(size), claim, everything[1], jacobian, everything[0], False)
     return Survey(hearing, b, cotangent, np.array(kept), claimed, numeric, jacobian, bound, len(kept) == size)
 
 
@@ -185,7 +190,7 @@ def _guesses(s: Survey, at: Place) -> Iterator[Guess]:
 
 def _count(s: Survey) -> str:
     total = s.primal.size * (2 if s.primal.dtype.kind == "c" else 1)
-    return f"{int(s.wrong.sum())} of {s.wrong.size} entries" + ("" if s.whole else f" looked at (of {total})")
+    return f"{int(s.wrong.sum())} of {s.wrong.size} entries" + ("" if s.wrong.size == total else f" looked at (of {total})")
 
 
 def _missing(s: Survey) -> Iterator[Guess]:

@@ -128,7 +128,7 @@ class Sweep:
 
         An iterative solver's answer has slopes of its own below its tolerance. They are told from a wrong gradient by
         what they amount to: not above 1e-6 of the values however large the step, so that a hundred times further out
-        the disagreement is gone. Truncation cannot do that: it leaves a flat slope within twice the step, and then grows.
+        the disagreement is gone. Truncation cannot do that: it leaves a flat slope within twice the step and grows.
         """
         rungs = sorted(self.rungs(k), key=lambda rung: rung.step)
         end = max(r.step for r in rungs if abs(r.slope - reading.value) <= 0.3 * abs(reading.value))
