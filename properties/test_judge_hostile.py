@@ -1,6 +1,7 @@
 """Hostile targets: always a verdict or a clear error, never a hang, a crash or a changed array of the caller's."""
 
 import random
+import re
 import signal
 import time
 import warnings
@@ -270,7 +271,7 @@ def test_a_forward_that_returns_one_buffer_is_read_before_the_next_call() -> Non
 
 
 def test_values_that_change_shape_or_dtype_are_no_crash() -> None:
-    """Another shape every call is inconclusive; another dtype, and so another rounding, every call is nondeterminism."""
+    """Another shape a call is inconclusive; another dtype a call, and so another rounding, is nondeterminism."""
     calls = [0]
 
     def growing(x: Any) -> Any:
@@ -382,7 +383,7 @@ def test_timeout_ends_an_evaluation_that_never_returns(which: str, hang: Callabl
     finally:
         signal.signal(signal.SIGALRM, before)
     assert report.verdict is Verdict.INCONCLUSIVE, report
-    assert any("the time of 0.1 s is over" in reason for reason in report.reasons)
+    assert any(re.search("the time .* is over", reason) for reason in report.reasons)
 
 
 def _too_late(signum: int, frame: Any) -> None:

@@ -181,7 +181,7 @@ def test_the_maximum_of_two_arrays_may_serve_either_at_a_tie(x: Any, y: Any, sid
 
 def test_exact_points_pass_rather_than_stay_inconclusive() -> None:
     """A kink costs no verdict: PASS at zeros and ties, with the kinks named."""
-    x = np.array([[0.0, 1.0, -1.0], [2.0, 2.0, 0.0]])
+    x = np.array([[0.0, 1.0, 1.0, -1.0, -1.0], [2.0, 2.0, 1.5, 0.0, 0.0]])
     for name in EXACT:
         report = check(from_pair(*RIGHT[name], name=name), x)
         assert report.verdict is Verdict.PASS, report
