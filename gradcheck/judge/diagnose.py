@@ -190,7 +190,8 @@ def _guesses(s: Survey, at: Place) -> Iterator[Guess]:
 
 def _count(s: Survey) -> str:
     total = s.primal.size * (2 if s.primal.dtype.kind == "c" else 1)
-    return f"{int(s.wrong.sum())} of {s.wrong.size} entries" + ("" if s.wrong.size == total else f" looked at (of {total})")
+    looked_at = "" if s.wrong.size == total else f" looked at (of {total})"
+    return f"{int(s.wrong.sum())} of {s.wrong.size} entries{looked_at}"
 
 
 def _missing(s: Survey) -> Iterator[Guess]:

@@ -5,9 +5,11 @@ whose repr is runnable Python. An INCONCLUSIVE example is counted and stops noth
 """
 
 import inspect
+import random
 import secrets
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,11 +17,12 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.errors import Flaky, FlakyFailure, Unsatisfiable
 
 from gradcheck.judge.bench import Array
 from gradcheck.judge.verdict import check
-from gradcheck.report import Report, Verdict
+from gradcheck.report import Finding, Kind, Report, Verdict
 from gradcheck.strategies import palette, shapes_by_letter
 from gradcheck.strategies.palette import MODES
 from gradcheck.target import Target, as_target
@@ -28,6 +31,14 @@ Shapes = Mapping[str, Sequence[str | int]]
 
 _SCALES = (1.0, 1.0, 1.0, 1.0, 128.0, 1 / 1024)
 """Powers of two, so that the palette stays exact: 8 · 128 saturates a sigmoid, 2⁻¹⁰ · ⅛ is a small variance."""
+
+
+_EVEN = 0.7
+"""The share of examples of a caller's strategy that are drawn from random bytes. The rest is Hypothesis' own, whose liking for
+simple and repeated values finds what no even draw would."""
+
+_BYTES = 8192
+"""Enough for a strategy that draws some thousand numbers; one that wants more is left to Hypothesis."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +94,18 @@ def search(
     start = secrets.randbits(32) if seed is None else seed
     tally = _Tally(make, dict(options or {}))
 
+    even = int(_EVEN * max_examples) if inputs is not None and not isinstance(inputs, Mapping) else 0
+
     @seeded(start)
     @settings(
-        max_examples=max_examples,
+        max_examples=max_examples - even,
         deadline=None,
-        database=None,
+        database=InMemoryExampleDatabase(),
         derandomize=False,
         report_multiple_bugs=False,
         print_blob=False,
         suppress_health_check=list(HealthCheck),
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.reuse, Phase.generate, Phase.shrink),
     )
     @given(cases)
     def judge(drawn: tuple[Any, Case]) -> None:
@@ -100,12 +113,26 @@ def search(
             raise _FailureFound
 
     try:
-        judge()
+        _draw_evenly(judge, tally, even, random.Random(start))
+        judge()  # takes up what the even draws found, through the database, and shrinks it
     except (_FailureFound, Flaky, FlakyFailure, BaseExceptionGroup):
         pass  # the tally holds the smallest; a target that keeps state fails differently when asked again
     except Unsatisfiable as error:
         raise ValueError(f"the strategy for the inputs drew nothing to judge: {error}; loosen its filters") from error
     return tally.report(start)
+
+
+def _draw_evenly(judge: Any, tally: "_Tally", count: int, bits: random.Random) -> None:
+    """Judge `count` examples drawn from random bytes, without Hypothesis' liking for what is simple and what it had before.
+
+    Of 200 examples of its own about 60 repeat the simplest choice, and a draw that is one in forty is missed by every fifth
+    search. Bytes that a strategy rejects are not counted, but not tried without end either.
+    """
+    for _ in range(4 * count):
+        if tally.examples >= count or tally.smallest is not None:
+            return
+        with suppress(_FailureFound):  # saved by Hypothesis, to be shrunk
+            judge.hypothesis.fuzz_one_input(bits.randbytes(_BYTES))
 
 
 class _FailureFound(Exception):  # noqa: N818 - a signal to Hypothesis, never seen by a caller
@@ -120,6 +147,7 @@ class _Tally:
         self.options = options
         self.examples = self.passed = self.inconclusive = 0
         self.evaluations = self.pullbacks = 0
+        self.first: Report | None = None  # the first failure, before it shrank
         self.smallest: Report | None = None
         self.last: Report | None = None
         self.resolution = 0.0
@@ -135,6 +163,7 @@ class _Tally:
         if self.smallest is None:
             self.examples += 1
         if report.verdict is Verdict.FAIL:
+            self.first = self.first or report
             if self.smallest is None or _size(case) <= _size(self.smallest.case):
                 self.smallest = replace(report, case=case)
         elif self.smallest is None:
@@ -156,8 +185,9 @@ class _Tally:
             "pullbacks": self.pullbacks,
             "seed": seed,
         }
-        if self.smallest is not None:
-            return replace(self.smallest, **counts)
+        if self.smallest is not None and self.first is not None:
+            findings = (_contrasted(self.smallest.findings[0], self.first), *self.smallest.findings[1:])
+            return replace(self.smallest, findings=findings, **counts)
         assert self.last is not None
         reasons = tuple(self.reasons)
         if not self.passed:
@@ -166,6 +196,23 @@ class _Tally:
             Verdict.PASS, self.last.target, resolution=self.resolution, kinks=tuple(self.kinks), reasons=reasons,
             dtype=self.last.dtype, **counts,
         )  # fmt: skip
+
+
+_TELLING = (Kind.BRANCH, Kind.REPEATED_INDEX, Kind.TRANSPOSED, Kind.PERMUTED, Kind.DIAGONAL_ONLY, Kind.NOT_SUMMED)
+"""Kinds that are told by contrast between entries, of which the smallest case may have too few."""
+
+
+def _contrasted(smallest: Finding, first: Report) -> Finding:
+    """The finding of the smallest case, with the name that the first failure gave the mistake where it had more to compare."""
+    larger = next((f for f in first.findings if f.input == smallest.input), first.findings[0])
+    if larger.kind not in _TELLING or smallest.kind in _TELLING or smallest.claimed is None:
+        return smallest
+    return replace(
+        smallest,
+        kind=larger.kind,
+        kinds=(larger.kind, *(k for k in smallest.kinds if k is not larger.kind)),
+        evidence=(f"before it shrank: {larger.evidence[0]}", *smallest.evidence),
+    )
 
 
 def _plan(

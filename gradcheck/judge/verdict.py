@@ -52,6 +52,8 @@ def check(
         raise ValueError(f"kinks must be 'subgradient' or 'forbid', got {kinks!r}")
     if not (slack > 0 and math.isfinite(slack)):
         raise ValueError(f"slack must be a positive number that scales every bound, got {slack!r}")
+    if timeout is not None and timeout <= 0:
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
     judged = as_target(target)
     report = _judge(judged, inputs, seed, kinks == "forbid", slack, budget, timeout, conjugate=False)
     complex_inputs = any(np.iscomplexobj(value) for value in inputs)

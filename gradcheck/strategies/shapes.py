@@ -61,7 +61,7 @@ def shapes_by_letter(**inputs: Sequence[str | int]) -> st.SearchStrategy[dict[st
 
 def _largest(dims: int, entries: int) -> int:
     """The longest side for which ``dims`` axes give about ``entries`` entries; at least 3, to tell it from 1 and 2."""
-    return max(3, round(entries ** (1 / dims))) if dims > 1 else min(entries, 12)
+    return max(3, round(entries ** (1 / dims))) if dims > 1 else entries
 
 
 def _sides(count: int, largest: int) -> st.SearchStrategy[tuple[int, ...]]:
