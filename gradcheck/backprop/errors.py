@@ -1,6 +1,6 @@
 """The two ways in which a graph can be wrong: its shapes do not fit, or it is no graph."""
 
-# ruff: noqa: D105, D107 - the class docstring tells of __init__; __reduce__ lets the error cross processes
+
 from typing import Any
 
 

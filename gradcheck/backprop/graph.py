@@ -1,6 +1,6 @@
 """Graphs: nodes in topological order with their parents, traced from a function or read from a table."""
 
-# ruff: noqa: D105, D107 - the class docstrings tell of __init__, len and print
+
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any

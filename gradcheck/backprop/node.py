@@ -4,7 +4,7 @@ A Node carries a shape and no dtype: values appear only in ``forward``. Python s
 they take the dtype of the data (a float32 graph stays float32).
 """
 
-# ruff: noqa: D105, D107 - the operators mean what they mean for arrays; the class docstring tells of __init__
+
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,7 +4,7 @@
 write the backward graph (symbol-to-symbol). Source: Goodfellow, Bengio and Courville, "Deep Learning" (2016), 6.5.
 """
 
-# ruff: noqa: D105, D107 - the class docstrings tell of __init__ and of []
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

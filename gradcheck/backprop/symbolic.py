@@ -4,7 +4,7 @@ B is a graph like any other: evaluate it with ``forward``, print it, differentia
 ``backward_graph``.
 """
 
-# ruff: noqa: D105 - the class docstring tells of print
+
 from collections.abc import Mapping
 from typing import Any
 

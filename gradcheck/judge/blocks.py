@@ -8,8 +8,8 @@ import numpy as np
 
 from gradcheck.judge.bench import Array, differentiable
 from gradcheck.judge.diagnose import diagnose
+from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks, bad_subgradient
-from gradcheck.judge.laws import Hearing, ask
 from gradcheck.judge.locate import locate
 from gradcheck.judge.outcome import Outcome
 from gradcheck.judge.probe import Prober

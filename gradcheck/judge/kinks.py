@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck.judge.bench import Array, as_real
-from gradcheck.judge.laws import Hearing, ask
+from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.locate import Place
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Sweep

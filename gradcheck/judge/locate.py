@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.judge.bench import Array
-from gradcheck.judge.laws import Hearing, ask
+from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Line, Sweep
 from gradcheck.numeric.ladder import Reading

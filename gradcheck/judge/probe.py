@@ -7,19 +7,14 @@ never 2t.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
+from gradcheck.judge.precision import Scale, grain_of, is_simple, sizes_of
 from gradcheck.judge.sweep import SAFETY, Blocks, Glimpse, Line, Sweep, project
 from gradcheck.numeric.ladder import NEAR
-
-GOAL = 3e-9
-"""The resolution that ends a clean float64 sweep early: a block off by one part in 10⁸ must be seen (three bounds
-away).
-"""
 
 MAX_RUNGS = 11
 """Pairs of forward calls a line may cost: three make the first reading, the others are asked for by disagreement."""
@@ -28,28 +23,6 @@ SAMPLE = 1 << 16
 """Outputs looked at one by one for noise and kinks; of more, an even sample, until there is a disagreement to
 explain.
 """
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The steps that suit a precision: noise ~ eps/t and truncation ~ t² cross near eps^⅓."""
-
-    eps: float
-
-    @property
-    def small(self) -> float:
-        """Half of eps^0.345: 2e-6 in float64, 2e-3 in float32; third differences there are below rounding."""
-        return float(0.5 * self.eps**0.345)
-
-    @property
-    def large(self) -> float:
-        """eps^0.2: 7e-4 in float64, 4e-2 in float32: tells truncation from noise at the small steps."""
-        return float(self.eps**0.2)
-
-    @property
-    def goal(self) -> float:
-        """GOAL in float64, its like (eps^⅓ up to a constant) elsewhere: 4e-5 in float32."""
-        return float(max(GOAL, 0.02 * self.small))
 
 
 class Prober:
@@ -62,8 +35,8 @@ class Prober:
         self.face = 0.0  # eps of a lower precision found behind a higher one
         self._finite = np.isfinite(origin)
         self._whole = bool(self._finite.all())
-        self._sizes = _sizes(bench, origin)
-        self._grain = _grain(origin[:: self._stride(full=False)])
+        self._sizes = sizes_of(bench, origin)
+        self._grain = grain_of(origin[:: self._stride(full=False)])
         lowest = [np.finfo(m.dtype).tiny for m in bench.models if m.dtype.kind in "fc"]
         self._tiny = float(
             max([*lowest, np.finfo(np.float32).tiny if self._grain else 0.0])
@@ -295,7 +268,7 @@ class Prober:
         if self.face or not moved.any():
             return
         values = outputs[moved]
-        if _is_simple(values):
+        if is_simple(values):
             return
         for lower in (np.float16, np.float32):
             eps = float(np.finfo(lower).eps)
@@ -384,41 +357,5 @@ def _find_kinks(sweep: Sweep, near: Array, far: Array, noise: Array) -> None:
     sweep.jumping = sweep.kinked & (b < 1.4 * a)
 
 
-def _is_simple(values: Array) -> bool:
-    """Numbers of six bits: steps of a step function, or the inputs' own simple values; they say nothing of a
-    precision.
-    """
-    mantissas = np.frexp(values)[0] * 64
-    return np.array_equal(mantissas, np.round(mantissas))
-
-
-def _grain(origin: Array) -> float:
-    """Eps of the coarsest float that a value could have been computed in: what it cannot hold is not seen to change."""
-    for lower in (np.float16, np.float32):
-        if np.array_equal(origin, origin.astype(lower), equal_nan=True) and (
-            lower is np.float32 or not _is_simple(origin)
-        ):
-            return float(np.finfo(lower).eps)
-    return 0.0
-
-
 def _each(position: Blocks) -> tuple[int, ...]:
     return position if isinstance(position, tuple) else (position,)
-
-
-def _sizes(bench: Bench, origin: Array) -> Array:
-    """What an output's rounding is relative to: half the largest entry of its array; small entries come of
-    cancellation.
-    """
-    halves, counts, start = [], [], 0
-    for model in bench.models:
-        if model.dtype.kind in "fc":
-            stop = start + model.size * (2 if model.dtype.kind == "c" else 1)
-            part = origin[start:stop]
-            largest = max(
-                np.max(part, initial=0.0, where=np.isfinite(part)), -np.min(part, initial=0.0, where=np.isfinite(part))
-            )
-            halves.append(0.5 * float(largest))
-            counts.append(stop - start)
-            start = stop
-    return np.broadcast_to(halves[0], origin.shape) if len(halves) == 1 else np.repeat(halves, counts)

@@ -34,8 +34,8 @@ _SCALES = (1.0, 1.0, 1.0, 1.0, 128.0, 1 / 1024)
 
 
 _EVEN = 0.7
-"""The share of examples of a caller's strategy that are drawn from random bytes. The rest is Hypothesis' own, whose liking for
-simple and repeated values finds what no even draw would."""
+"""The share of examples of a caller's strategy that are drawn from random bytes. The rest is Hypothesis' own, whose
+liking for simple and repeated values finds what no even draw would."""
 
 _BYTES = 8192
 """Enough for a strategy that draws some thousand numbers; one that wants more is left to Hypothesis."""
@@ -123,10 +123,10 @@ def search(
 
 
 def _draw_evenly(judge: Any, tally: "_Tally", count: int, bits: random.Random) -> None:
-    """Judge `count` examples drawn from random bytes, without Hypothesis' liking for what is simple and what it had before.
+    """Judge `count` examples drawn from random bytes, without Hypothesis' liking for what is simple or was before.
 
-    Of 200 examples of its own about 60 repeat the simplest choice, and a draw that is one in forty is missed by every fifth
-    search. Bytes that a strategy rejects are not counted, but not tried without end either.
+    Of 200 examples of its own about 60 repeat the simplest choice, and a draw that is one in forty is missed by every
+    fifth search. Bytes that a strategy rejects are not counted, but not tried without end either.
     """
     for _ in range(4 * count):
         if tally.examples >= count or tally.smallest is not None:
@@ -203,7 +203,7 @@ _TELLING = (Kind.BRANCH, Kind.REPEATED_INDEX, Kind.TRANSPOSED, Kind.PERMUTED, Ki
 
 
 def _contrasted(smallest: Finding, first: Report) -> Finding:
-    """The finding of the smallest case, with the name that the first failure gave the mistake where it had more to compare."""
+    """The finding of the smallest case, by the name that the first failure gave it where it had more to compare."""
     larger = next((f for f in first.findings if f.input == smallest.input), first.findings[0])
     if larger.kind not in _TELLING or smallest.kind in _TELLING or smallest.claimed is None:
         return smallest

@@ -7,7 +7,8 @@ import numpy as np
 
 from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError, as_real, differentiable, like
 from gradcheck.judge.blocks import Blocks
-from gradcheck.judge.laws import FIRST, LAST, LAWS, Hearing, ask, hear
+from gradcheck.judge.hearing import Hearing, ask, hear
+from gradcheck.judge.laws import FIRST, LAST, LAWS
 from gradcheck.judge.outcome import USABLE, Outcome
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.wobble import wobble_of

@@ -5,7 +5,7 @@ by an ulp.
 import numpy as np
 
 from gradcheck.judge.bench import Array, BackwardError, as_real, like
-from gradcheck.judge.laws import Hearing, ask
+from gradcheck.judge.hearing import Hearing, ask
 
 
 def wobble_of(hearing: Hearing, face: float = 0.0) -> list[Array]:

@@ -1,0 +1,70 @@
+"""Precision: how finely a value is computed, as its dtype says and as its digits show."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradcheck.judge.bench import Array, Bench
+
+GOAL = 3e-9
+"""The resolution that ends a clean float64 sweep early: a block off by one part in 10⁸ must be seen (three bounds
+away).
+"""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The steps that suit a precision: noise ~ eps/t and truncation ~ t² cross near eps^⅓."""
+
+    eps: float
+
+    @property
+    def small(self) -> float:
+        """Half of eps^0.345: 2e-6 in float64, 2e-3 in float32; third differences there are below rounding."""
+        return float(0.5 * self.eps**0.345)
+
+    @property
+    def large(self) -> float:
+        """eps^0.2: 7e-4 in float64, 4e-2 in float32: tells truncation from noise at the small steps."""
+        return float(self.eps**0.2)
+
+    @property
+    def goal(self) -> float:
+        """GOAL in float64, its like (eps^⅓ up to a constant) elsewhere: 4e-5 in float32."""
+        return float(max(GOAL, 0.02 * self.small))
+
+
+def is_simple(values: Array) -> bool:
+    """Numbers of six bits: steps of a step function, or the inputs' own simple values; they say nothing of a
+    precision.
+    """
+    mantissas = np.frexp(values)[0] * 64
+    return np.array_equal(mantissas, np.round(mantissas))
+
+
+def grain_of(origin: Array) -> float:
+    """Eps of the coarsest float that a value could have been computed in: what it cannot hold is not seen to change."""
+    for lower in (np.float16, np.float32):
+        if np.array_equal(origin, origin.astype(lower), equal_nan=True) and (
+            lower is np.float32 or not is_simple(origin)
+        ):
+            return float(np.finfo(lower).eps)
+    return 0.0
+
+
+def sizes_of(bench: Bench, origin: Array) -> Array:
+    """What an output's rounding is relative to: half the largest entry of its array; small entries come of
+    cancellation.
+    """
+    halves, counts, start = [], [], 0
+    for model in bench.models:
+        if model.dtype.kind in "fc":
+            stop = start + model.size * (2 if model.dtype.kind == "c" else 1)
+            part = origin[start:stop]
+            largest = max(
+                np.max(part, initial=0.0, where=np.isfinite(part)), -np.min(part, initial=0.0, where=np.isfinite(part))
+            )
+            halves.append(0.5 * float(largest))
+            counts.append(stop - start)
+            start = stop
+    return np.broadcast_to(halves[0], origin.shape) if len(halves) == 1 else np.repeat(halves, counts)
