@@ -86,7 +86,7 @@ def search(
     >>> square = (lambda x: x * x, lambda inputs, g: (2 * np.abs(inputs[0]) * g,))
     >>> report = search(square, x=("n",), seed=1)
     >>> report.verdict, report.case
-    (<Verdict.FAIL: 'fail'>, Case((np.array([-1.0]),)))
+    (<Verdict.FAIL: 'fail'>, Case((np.array([-1.0]),), {'n': 1}))
     """
     if max_examples < 1:
         raise ValueError(f"max_examples must be at least 1, got {max_examples!r}")
