@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gradcheck import Kind, Verdict, check, from_pair
 from gradcheck.strategies import palette_arrays
 
-EXAMPLES = 10_000 if os.environ.get("GRADCHECK_NIGHTLY") == "1" else 1000 if os.environ.get("CI") else 60
+EXAMPLES = 10_000 if os.environ.get("GRADCHECK_NIGHTLY") == "1" else 1000 if os.environ.get("CI") else 40
 Pair = tuple[Callable[..., Any], Callable[[tuple[Any, ...], Any], Any]]
 
 SIDES = {"zero": 0.0, "half": 0.5, "one": 1.0}

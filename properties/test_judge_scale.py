@@ -14,7 +14,7 @@ from benchmarks.judge_table import cast, generic, judged, scaled, single, smooth
 from gradcheck import Verdict, check, from_pair
 
 NIGHTLY = os.environ.get("GRADCHECK_NIGHTLY") == "1"
-EXAMPLES = 10_000 if NIGHTLY else 60
+EXAMPLES = 10_000 if NIGHTLY else 40
 SEEDS = 20 if NIGHTLY else 2
 Function = tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]
 

@@ -34,7 +34,8 @@ def rungs(f: Callable[[float], float], x: float, claimed: float, steep: float = 
     for t in STEPS:
         up, down = x + t, x - t
         rounding = 8 * EPS * (max(abs(f(x)), abs(f(up)), abs(f(down)), 1e-3) + steep)
-        made.append(Rung(t, float((f(up) - f(down) - claimed * (up - down)) / (up - down)), float(rounding / t + 900 * EPS)))
+        residual = (f(up) - f(down) - claimed * (up - down)) / (up - down)
+        made.append(Rung(t, float(residual), float(rounding / t + 900 * EPS)))
     return made
 
 
