@@ -279,3 +279,15 @@ def test_steps_are_no_slopes() -> None:
 def test_the_edge_of_a_domain_is_no_fault(name: str, f: Any, vjp: Any) -> None:
     """At 0, where value or slope is infinite, a right formula is not accused."""
     assert check(from_pair(f, vjp, name=name), np.array([0.0, 1.0, 2.0])).verdict is not Verdict.FAIL
+
+
+def test_degenerate_eigenvalues_are_no_fault() -> None:
+    """eigvalsh at the identity: any eigenvectors are as good, and the claim is a limit of gradients nearby."""
+
+    def vjp(inputs: tuple[Any, ...], g: Any) -> Any:
+        vectors = np.linalg.eigh(inputs[0])[1]
+        return ((vectors * g) @ vectors.T,)
+
+    for seed in range(5):
+        for a in (np.eye(3), np.diag([1.0, 1.0, 2.0]), np.zeros((2, 2))):
+            assert check(from_pair(np.linalg.eigvalsh, vjp), a, seed=seed).verdict is not Verdict.FAIL

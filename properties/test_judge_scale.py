@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from benchmarks.judge_table import cast, generic, judged, scaled, single, smooth
-from gradcheck import Verdict, check, from_pair
+from gradcheck import Kind, Verdict, check, from_pair
 
 NIGHTLY = os.environ.get("GRADCHECK_NIGHTLY") == "1"
 EXAMPLES = 10_000 if NIGHTLY else 40
@@ -190,3 +190,50 @@ def test_slack_scales_the_bound_and_nothing_else() -> None:
     off = from_pair(np.sin, lambda i, g: (g * np.cos(i[0]) * (1 + 3e-7),))
     assert check(off, x).verdict is Verdict.FAIL
     assert check(off, x, slack=1e6).verdict is not Verdict.FAIL
+
+
+def test_near_overflow_nobody_is_accused() -> None:
+    """exp at 709.7: some cotangent's gradient is infinite, and 0·inf is no proof of anything."""
+    exponential = from_pair(np.exp, lambda i, g: (g * np.exp(i[0]),))
+    for x in ([709.7, 1.0], [700.0, -700.0, 1.0], [-745.0, -744.0]):
+        for seed in range(5):
+            assert check(exponential, np.array(x), seed=seed).verdict is not Verdict.FAIL
+
+
+@pytest.mark.parametrize("size", [1e4, 1e6, 1e8, 1e15])
+def test_a_wave_far_from_zero_is_not_accused(size: float) -> None:
+    """sin at |x| ~ 1e8: steps relative to x are hundreds of periods long, at 1e15 an ulp is an eighth of a radian."""
+    for seed in range(5):
+        report = check(from_pair(np.sin, lambda i, g: (g * np.cos(i[0]),)), point(0, size), seed=seed)
+        assert report.verdict is not Verdict.FAIL, report
+
+
+def test_a_gradient_that_is_exactly_zero_at_an_optimum_passes() -> None:
+    """Σ(p − t)² at p = t: claim and slope are zero within 1e-20 of a function that moves by 1."""
+
+    def back(inputs: tuple[Any, ...], g: Any) -> Any:
+        d = 2 * g * (inputs[0] - inputs[1])
+        return d, -d
+
+    x = point(0, 1.0)
+    assert check(from_pair(lambda p, t: ((p - t) ** 2).sum(), back), x, x.copy()).verdict is Verdict.PASS
+    assert check(from_pair(lambda x: (x * x).sum(), lambda i, g: (2 * g * i[0],)), np.zeros(3)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("lower", ["float32", "float16"])
+def test_a_linear_backward_in_lower_precision_is_seen_at_simple_values(lower: str) -> None:
+    """x = 1, 2, ½ and a layer that only moves or adds numbers: the cotangent has to bring the digits that get lost."""
+
+    def rounded(a: Any) -> Any:
+        return a.astype(lower).astype("f8")
+
+    x = np.array([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
+    for f, back in (
+        (lambda x: x.sum(0), lambda i, g: np.tile(g, (2, 1))),
+        (lambda x: x.T.copy(), lambda i, g: g.T.copy()),
+        (lambda x: 2 * x, lambda i, g: 2 * g),
+        (lambda x: x.sum(), lambda i, g: np.full((2, 3), g)),
+    ):
+        assert check(from_pair(f, back), x).verdict is Verdict.PASS
+        report = check(from_pair(f, lambda i, g, back=back: rounded(back(i, g))), x)
+        assert (report.verdict, report.findings[0].kind) == (Verdict.FAIL, Kind.LOW_PRECISION), report
