@@ -85,7 +85,8 @@ def planted(faults: Any, chosen: Callable[[int, int], bool] = lambda i, j: True)
                 continue
             mine = floats(right)
             wrong = fault.plant(right, mine[(i + j) % len(mine)])
-            if wrong is None:
+            # leaving out a frozen last input's None is as good as returning it
+            if wrong is None or (fault.name == "one_gradient_short" and len(right.domain.draws) - 1 in right.frozen):
                 continue
             inputs = next(right.points(1))
             if shows(wrong, inputs):
