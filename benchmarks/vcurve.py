@@ -1,6 +1,6 @@
 """The V-curve of docs/verdict.md, drawn from a real sweep: `python -m benchmarks.vcurve`.
 
-Each row is a rung: its step, how far the central difference is from the right slope, the noise bar the judge gives it, and the
+Each row is a rung: its step, how far the central difference is from the claim, the noise bar of the judge, and the
 same distance as a bar on a logarithmic scale from 1e-13 to 1.
 """
 
@@ -27,7 +27,8 @@ def curve(wrong: float = 0.0) -> list[tuple[float, float, float]]:
     rows = []
     for step in STEPS:
         right, left = prober.glimpse(line, float(step)), prober.glimpse(line, -float(step))
-        assert right is not None and left is not None
+        assert right is not None
+        assert left is not None
         rows.append((float(step), abs(float(right.residual[0] - left.residual[0])) / (2 * step), sigma / step))
     return rows
 

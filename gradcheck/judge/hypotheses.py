@@ -31,6 +31,7 @@ def guesses(s: Survey) -> Iterator[Guess]:
         _missing,
         _repeated,
         _moved,
+        _representable,
         _term,
         _branch,
         _diagonal,
@@ -292,21 +293,28 @@ def _term(s: Survey) -> Iterator[Guess]:
                 return
 
 
-def _rounded(s: Survey) -> Iterator[Guess]:
-    """The claim looks like a number of fewer bits."""
-    size = float(np.max(np.abs(s.numeric), initial=0.0))
-    error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
-    eps = float(np.finfo(s.primal.dtype).eps)
+def _representable(s: Survey) -> Iterator[Guess]:
+    """Every claimed entry is a number of fewer bits, where the right ones are not."""
+    size, error, eps = _extent(s)
     for lower in (np.float16, np.float32):
         coarse = float(np.finfo(lower).eps)
         with np.errstate(over="ignore"):
-            representable = np.array_equal(s.claimed.astype(lower).astype(s.claimed.dtype), s.claimed)
-        if coarse > 100 * eps and representable and s.claimed.any() and error <= 64 * coarse * size:
-            yield Guess(
-                Kind.LOW_PRECISION,
-                f"every claimed entry is a {np.dtype(lower).name} number, and the error is of that size",
-            )
+            claimed, numeric = (np.array_equal(a.astype(lower).astype(a.dtype), a) for a in (s.claimed, s.numeric))
+        if coarse > 100 * eps and claimed and not numeric and s.claimed.any() and error <= 64 * coarse * size:
+            name = np.dtype(lower).name
+            yield Guess(Kind.LOW_PRECISION, f"every claimed entry is a {name} number, and the error is of that size")
             return
+
+
+def _extent(s: Survey) -> tuple[float, float, float]:
+    """The largest numeric entry, the largest error, and the block's eps."""
+    error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
+    return float(np.max(np.abs(s.numeric), initial=0.0)), error, float(np.finfo(s.primal.dtype).eps)
+
+
+def _rounded(s: Survey) -> Iterator[Guess]:
+    """Errors of the size that float32 leaves behind."""
+    size, error, eps = _extent(s)
     if eps < 1e-10 and s.wrong.sum() > 1 and error <= 2e-6 * size:
         yield Guess(
             Kind.LOW_PRECISION,
@@ -336,8 +344,7 @@ def _batch(s: Survey) -> Iterator[Guess]:
 
 def _close(s: Survey) -> Iterator[Guess]:
     """A little off everywhere."""
-    size = float(np.max(np.abs(s.numeric), initial=0.0))
-    error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
+    size, error, _ = _extent(s)
     if size and error <= 0.25 * size and s.wrong.mean() > 0.5:
         yield Guess(
             Kind.APPROXIMATION, f"{_count(s)} are off by up to {error / size:.1e} of the largest: another formula?"

@@ -11,13 +11,16 @@ import numpy as np
 
 from gradcheck.judge.bench import Array, as_real
 from gradcheck.judge.hearing import Hearing, ask
-from gradcheck.judge.locate import Place
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
 
 _OUTPUTS = 12
 """Kinked outputs looked at one by one (a pullback call each); further ones are left to other points."""
+
+
+_TOLD = 64
+"""Outputs whose claims are asked for one by one before a disagreement at a tie is blamed."""
 
 
 class Kinks:
@@ -38,11 +41,10 @@ class Kinks:
 
     def note(self, b: int, sweep: Sweep) -> None:
         """Remember the kinks of a sweep by name."""
-        assert sweep.kinked is not None
         label = self.hearing.name(b)
         if label not in self.found:
             self.found.append(label)
-            outputs = np.flatnonzero(sweep.kinked)
+            outputs = np.flatnonzero(np.asarray(sweep.kinked)) if sweep.has_kinks else np.zeros(1, int)
             more = f" and {outputs.size - 1} more" if outputs.size > 1 else ""
             self._names.append(f"{place(label)} (output {int(outputs[0])}{more})")
 
@@ -143,7 +145,7 @@ class Kinks:
             if support.size == 1:
                 part = _restricted(direction, support)
                 sweep = self.probe(b, part, one_hot[None, :], claims)
-                guilty = self._outside(b, sweep, output) and not self._has_limit(b, int(support[0]), part, output)
+                guilty = self._outside(b, sweep, output) and not self.are_limits(b, part, one_hot[None, :])
                 return (support, sweep) if guilty else None
             half = support.size // 2
             for side in (support[:half], support[half:]):
@@ -154,37 +156,40 @@ class Kinks:
             else:
                 return None
 
-    def is_limit(self, b: int, direction: Array, found: Place) -> bool:
-        """Whether a located claim is a limit of nearby gradients, its entry being one of several equal ones."""
-        x = as_real(self.hearing.bench.primals[self.hearing.bench.blocks[b]])
-        if found.entry is None or found.output is None or np.count_nonzero(x == x[found.entry]) < 2:
-            return False
-        return self._has_limit(b, found.entry, direction, found.output)
+    def are_limits(self, b: int, direction: Array, cotangents: Array) -> bool:
+        """Whether every output that disagrees along a direction claims a limit of the slopes nearby.
 
-    def _has_limit(self, b: int, entry: int, direction: Array, output: int) -> bool:
-        """Whether nearby points have slopes on both sides of the claim: it is in Clarke's subdifferential after all.
-
-        The middle one of three equal entries of a sort: alone it moves nothing either way, yet the gradients around,
-        where the tie is broken, are ones and zeros. The other entries are moved up and down a little, this one is not.
+        The middle one of three equal entries of a sort moves nothing either way by itself, yet the gradients around,
+        where the tie is broken, are ones and zeros, and each of them is a right claim (Clarke's subdifferential). A
+        backward that serves two tied maxima in full claims what no point nearby has. Up to _TOLD outputs.
         """
         position = self.hearing.bench.blocks[b]
-        scale = self.prober.scale(position)
-        unit = self.prober.unit(position)
-        claim = float(self.row(output, b)[entry] * direction[entry])
-        slopes = []
-        for _ in range(12):
-            aside = 30 * scale.large * unit * self.rng.choice([-1.0, 1.0], unit.size)
-            aside[entry] = 0.0
-            alone = _restricted(direction, np.array([entry]))
-            right = self.prober.at(position, aside + scale.large * alone, 1.0)
-            left = self.prober.at(position, aside - scale.large * alone, 1.0)
-            if right is not None and left is not None:
-                slopes.append(float(right[1][output] - left[1][output]) / (2 * scale.large))
-        if not slopes:
+        step = 3 * self.prober.scale(position).small
+        outputs = np.flatnonzero(cotangents.any(axis=0))
+        here = self._slopes(position, np.zeros_like(direction), direction, step)
+        if outputs.size > _TOLD or here is None:
             return False
-        low, high = min(slopes), max(slopes)
-        size = max(abs(low), abs(high), abs(claim))
-        return high - low > 0.1 * size and low - 0.05 * size <= claim <= high + 0.05 * size
+        rows = [self.row(int(i), b) for i in outputs]
+        claims = np.array([float(row @ direction) for row in rows])
+        sizes = np.array([float(np.abs(row) @ np.abs(direction)) for row in rows]) + np.abs(here[outputs])
+        reach = 10 * step * self.prober.unit(position)
+        # half of the points keep what the claims rest on in the midst of the rest, where such a claim is made
+        rests = np.any(np.array(rows) != 0, axis=0)
+        asides = [reach * self.rng.uniform(-1.0, 1.0, direction.size) for _ in range(16)]
+        asides += [np.where(rests, 0.1, 1.0) * aside for aside in asides]
+        around = [self._slopes(position, aside, direction, 0.1 * step) for aside in asides]
+        known = np.array([slopes[outputs] for slopes in (here, *around) if slopes is not None])
+        low, high = known.min(axis=0), known.max(axis=0)
+        spread = high - low
+        differs = np.abs(claims - here[outputs]) > 1e-3 * sizes
+        between = (spread > 0.01 * sizes) & (low - 0.05 * spread <= claims) & (claims <= high + 0.05 * spread)
+        return bool(differs.any() and between[differs].all())
+
+    def _slopes(self, position: int, aside: Array, direction: Array, step: float) -> Array | None:
+        """The slope of every output along a direction, at a point a little aside."""
+        right = self.prober.at(position, aside + step * direction, 1.0)
+        left = self.prober.at(position, aside - step * direction, 1.0)
+        return None if right is None or left is None else (right[1] - left[1]) / (2 * step)
 
     def _outside(self, b: int, sweep: Sweep, output: int) -> bool:
         """Whether the claim of one output is outside its slopes along a sweep, kinked there or not."""

@@ -162,7 +162,7 @@ def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
             return h.finding(Kind.MISSING_TERM, b, scaled, factor * h.gradients[b], what)
         what = "adds the same term whatever the cotangent"
         return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
-    what = f"for {factor:g} times the cotangent is not {factor:g} times the gradient"
+    what = f"is not linear: the cotangent times {factor:g} gives something else"
     error = float(np.max(np.abs(scaled - factor * h.gradients[b])))
     if error < 1e-2 * float(np.max(np.abs(scaled))):  # not another form, only other digits
         return h.finding(

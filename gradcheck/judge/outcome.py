@@ -16,10 +16,12 @@ class Outcome:
     def __init__(self, label: str | int, eps: float) -> None:
         self.label = label
         self.failed = False
+        self.forgiven = False
         self.reason = ""
         self.best: tuple[float, float, float] | None = None  # relative bound, bound, scale
         self.doubtful: tuple[float, float, float] | None = None
         self.rounding = 0.0
+        self.secant = 0.0  # the largest change of φ per unit step: what a slope of zero is relative to
         self.eps = eps
         self.moved = False
         self.response: Array | None = None
@@ -39,6 +41,7 @@ class Outcome:
             (clean if reading.is_zero else doubtful).append(row)
             self.rounding = max(self.rounding, float(sweep.claim_noise[k]))
         self.moved |= not sweep.still
+        self.secant = max([self.secant, *(float(c.max()) / t for t, c in zip(sweep.steps, sweep.changes, strict=True))])
         self.eps = max(self.eps, sweep.eps)
         if sweep.response is not None and self.response is None:
             self.response = sweep.response
@@ -55,6 +58,7 @@ class Outcome:
     def forgive(self) -> None:
         """Leave out the last disagreement, which has an explanation."""
         self.doubtful = None
+        self.forgiven = True
 
     @property
     def judged(self) -> tuple[float, float, float]:
@@ -80,8 +84,10 @@ class Outcome:
         relative, bound, scale = self.judged
         if relative <= max(USABLE, 64 * self.eps):
             return relative
-        if not self.moved and not scale:
-            return 0.0  # f does not change at all, and the claim is exactly zero
+        if not self.moved and scale <= 20 * self.rounding:
+            return 0.0  # f does not change at all, and the claim is zero but for rounding
+        if bound <= 1e-6 * self.secant:
+            return bound / self.secant  # an optimum: the slope is zero where f curves
         if scale <= max(20 * self.rounding, 2 * bound) and loudest > 0 and bound <= 1e-6 * loudest:
             return bound / loudest
         return relative

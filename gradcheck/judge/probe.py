@@ -32,6 +32,7 @@ class Prober:
         self.bench = bench
         self.origin = origin
         self.slack = slack
+        self.slow = 1.0  # the longest step over which f is slow
         self.face = 0.0  # eps of a lower precision found behind a higher one
         self._finite = np.isfinite(origin)
         self._whole = bool(self._finite.all())
@@ -152,7 +153,9 @@ class Prober:
             slack=self.slack,
             lean=self._stride(full) > 1,
         )
-        first = start or scale.small
+        first = start or min(scale.small, self.slow)
+        if first < 8 * scale.eps:
+            return sweep  # an ulp is too long a step
         for _ in range(8):  # near the edge of a domain the first steps may leave it
             if self._start(sweep, first):
                 break

@@ -11,7 +11,7 @@ from gradcheck.judge.hearing import Hearing, ask, hear
 from gradcheck.judge.laws import FIRST, LAST, LAWS
 from gradcheck.judge.outcome import USABLE, Outcome
 from gradcheck.judge.probe import Prober
-from gradcheck.judge.wobble import wobble_of
+from gradcheck.judge.wobble import slow_step, wobble_of
 from gradcheck.report import Finding, Kind, Report, Verdict, place
 
 _EXPLAINS = (
@@ -125,7 +125,9 @@ class Trial:
             self.bench.value(moved)
 
     def _probe(self, hearing: Hearing, origin: Array, cotangents: Array) -> None:
-        blocks = Blocks(Prober(self.bench, origin, self.slack), hearing, cotangents, self.rng)
+        prober = Prober(self.bench, origin, self.slack)
+        prober.slow = 1.0 if self.bench.twin else slow_step(self.bench, origin)
+        blocks = Blocks(prober, hearing, cotangents, self.rng)
         try:
             outcomes = blocks.probe()
         finally:
@@ -148,7 +150,9 @@ class Trial:
                 continue
             resolution = outcome.resolution(loudest)
             self.resolutions[outcome.label] = resolution
-            if not resolution <= max(USABLE, 64 * outcome.eps):
+            if not math.isfinite(outcome.bound):
+                self.reasons.append(f"{place(outcome.label)}: values overflow around this point; scale the inputs down")
+            elif not resolution <= max(USABLE, 64 * outcome.eps):
                 self.reasons.append(
                     f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of "
                     f"{outcome.scale:.1e}; a wider dtype or other inputs would tell"

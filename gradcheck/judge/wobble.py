@@ -4,8 +4,9 @@ by an ulp.
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, BackwardError, as_real, like
+from gradcheck.judge.bench import Array, BackwardError, Bench, ForwardError, as_real, like
 from gradcheck.judge.hearing import Hearing, ask
+from gradcheck.judge.precision import Scale
 
 
 def wobble_of(hearing: Hearing, face: float = 0.0) -> list[Array]:
@@ -28,6 +29,37 @@ def wobble_of(hearing: Hearing, face: float = 0.0) -> list[Array]:
         change[~(change <= limit * max(float(np.max(np.abs(g), initial=0.0)), 1e-300))] = 0.0
         wobbles.append(change.astype(np.float32))
     return wobbles
+
+
+def slow_step(bench: Bench, origin: Array) -> float:
+    """The longest relative step over which forward is slow: 1 for nearly everything, 0 where an ulp changes it by 1e-3.
+
+    sin(1e8 x) changes by 1e-8 over an ulp; the usual first step is hundreds of its periods long, and flat by luck.
+    Noise is as large over one ulp as over sixteen, and does not count.
+    """
+    eps = max((float(np.finfo(bench.primals[i].dtype).eps) for i in bench.blocks), default=1.0)
+    usual = Scale(eps).small
+    largest = float(np.max(np.abs(origin), initial=0.0, where=np.isfinite(origin)))
+    ulp = _change(bench, origin, eps)
+    if ulp <= 100 * eps * largest:
+        return 1.0
+    far = _change(bench, origin, usual)
+    if ulp > 1e-3 * max(largest, far):
+        return 0.0
+    if ulp * usual / eps <= 10 * far or _change(bench, origin, 16 * eps) < 6 * ulp:
+        return 1.0
+    return 1e-2 * far * eps / ulp
+
+
+def _change(bench: Bench, origin: Array, by: float) -> float:
+    """The largest change of the value where every input is moved by a relative `by`; 0 where forward is not defined."""
+    try:
+        moved = bench.value({i: _nudged(bench.primals[i], by) for i in bench.blocks if bench.primals[i].size})
+    except ForwardError:
+        return 0.0
+    if moved.shape != origin.shape:
+        return 0.0
+    return float(np.max(np.abs(moved - origin), initial=0.0, where=np.isfinite(moved) & np.isfinite(origin)))
 
 
 def _nudged(primal: Array, face: float) -> Array:
