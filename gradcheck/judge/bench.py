@@ -90,6 +90,7 @@ class Bench:
         self.twin = False  # half-precision inputs are given to forward in float64, whose value does not quantise
         self.mutated: set[int] = set()
         self.reseeds = False
+        self._streams: object = None
         self.single = True  # the value is one array, not a tuple
         self.models: list[Array] = []  # one array an output: its shape and dtype
         self.linear_arguments: list[Array] = []  # what the pullback in use was given
@@ -293,6 +294,16 @@ class Bench:
                 self.primals[i] = clean.copy()
                 self._linear = None
 
+    def note_randomness(self) -> bool:
+        """Whether the target has drawn from a global stream since the last time; it is reseeded from then on.
+
+        Two masks of a few entries may agree by chance, so that no difference would ever show it.
+        """
+        before, self._streams = self._streams, _streams()
+        drawn = before is not None and before != self._streams
+        self.reseeds |= drawn
+        return drawn
+
     def _reseed(self) -> None:
         if not self.reseeds:
             return
@@ -300,6 +311,13 @@ class Bench:
         np.random.seed(0)  # noqa: NPY002 - the target's own global stream, not ours
         if "torch" in sys.modules:
             sys.modules["torch"].manual_seed(0)
+
+
+def _streams() -> object:
+    """Where Python's and NumPy's global streams stand, in a few numbers."""
+    _, words, gauss = random.getstate()
+    _, key, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+    return words[-1], words[0], gauss, int(key[0]), *rest
 
 
 @contextmanager

@@ -28,14 +28,15 @@ class Guess(NamedTuple):
 def guesses(s: Survey) -> Iterator[Guess]:
     """Every diagnosis that fits, best first; OTHER at the end, so that there is always one."""
     hypotheses: list[Callable[[Survey], Iterator[Guess]]] = [
+        _representable,
         _missing,
         _repeated,
         _moved,
-        _representable,
         _term,
         _branch,
         _diagonal,
         _axes,
+        _partly_missing,
         _scaled,
         _rounded,
         _batch,
@@ -45,7 +46,7 @@ def guesses(s: Survey) -> Iterator[Guess]:
     everywhere = s.wrong.all() and s.wrong.size > 1
     if ratio is not None and (everywhere or (s.wrong.size < 4 and _is_plain(s, ratio))):
         hypotheses.remove(_scaled)  # one factor explains everything, or there is too little to see more in
-        hypotheses.insert(0, _scaled)
+        hypotheses.insert(1, _scaled)
     seen = False
     for hypothesis in hypotheses:
         if hypothesis is _batch and seen:
@@ -63,6 +64,12 @@ def _missing(s: Survey) -> Iterator[Guess]:
     """Nothing arrives where something should."""
     missing = s.wrong.any() and not s.claimed[s.wrong].any()
     if missing and (s.wrong.all() or s.wrong.sum() == np.count_nonzero(np.abs(s.numeric) > s.bound)):
+        yield Guess(Kind.ZERO, f"{_count(s)} are zero where the finite difference is not")
+
+
+def _partly_missing(s: Survey) -> Iterator[Guess]:
+    """Some entries are missing, and nothing says why those."""
+    if s.wrong.any() and not s.claimed[s.wrong].any():
         yield Guess(Kind.ZERO, f"{_count(s)} are zero where the finite difference is not")
 
 
@@ -122,12 +129,10 @@ def _repeated(s: Survey) -> Iterator[Guess]:
         values, counts = np.unique(other % max(s.primal.shape[0], 1), return_counts=True)
         repeats = {int(v) for v in values[counts > 1]}
         right = s.entries[~s.wrong & (np.abs(s.numeric) > s.bound)] // max(width, 1)
-        if (
-            rows and rows <= repeats and not set(right.tolist()) <= repeats
-        ):  # something named once, and right, to compare with
-            yield Guess(
-                Kind.REPEATED_INDEX, f"the wrong rows {sorted(rows)[:6]} are all named more than once by an index"
-            )
+        compared = not set(right.tolist()) <= repeats  # something named once, and right
+        if rows and rows <= repeats and (compared or _ratio(s) is None):
+            named = sorted(rows)[:6]
+            yield Guess(Kind.REPEATED_INDEX, f"the wrong rows {named} are all named more than once by an index")
             return
 
 

@@ -165,9 +165,8 @@ def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
     what = f"is not linear: the cotangent times {factor:g} gives something else"
     error = float(np.max(np.abs(scaled - factor * h.gradients[b])))
     if error < 1e-2 * float(np.max(np.abs(scaled))):  # not another form, only other digits
-        return h.finding(
-            Kind.LOW_PRECISION, b, scaled, factor * h.gradients[b], what + ", by so little that it looks like rounding"
-        )
+        what = f"rounds: the cotangent times {factor:g} gives other digits"
+        return h.finding(Kind.LOW_PRECISION, b, scaled, factor * h.gradients[b], what)
     return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
 
 

@@ -199,7 +199,7 @@ class Prober:
         """
         rounding = 2 * sweep.eps * float(np.max(self._sizes, initial=0.0))
         largest = float(np.max(spread, initial=0.0))
-        while largest > 50 * rounding and t > 1e-11:
+        while largest > 8 * rounding and t > 1e-11:
             t /= 30
             again = self._cluster(sweep, t)
             if again is None:

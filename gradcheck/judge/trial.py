@@ -52,6 +52,8 @@ class Trial:
             origin = self.bench.value()
         try:
             hearing = hear(self.bench, cotangents[0], cotangents[-1])
+            if self.bench.note_randomness():
+                hearing = hear(self.bench, cotangents[0], cotangents[-1])
             hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
             hearing.right_at = right_at
             self._hear([name for name in laws if name in FIRST], hearing)
@@ -73,8 +75,9 @@ class Trial:
         """The value at the point, asked for twice; None where nothing can be judged from it."""
         bench = self.bench
         try:
+            bench.note_randomness()
             first, second = bench.value(), bench.value()
-            if not _alike(first, second, bench):
+            if bench.note_randomness() or not _alike(first, second, bench):
                 bench.reseeds = True  # reseed once before blaming: dropout draws from the global stream
                 first, second = bench.value(), bench.value()
         except ForwardError as error:
@@ -150,9 +153,11 @@ class Trial:
                 continue
             resolution = outcome.resolution(loudest)
             self.resolutions[outcome.label] = resolution
+            if resolution <= max(USABLE, 64 * outcome.eps):
+                continue
             if not math.isfinite(outcome.bound):
-                self.reasons.append(f"{place(outcome.label)}: values overflow around this point; scale the inputs down")
-            elif not resolution <= max(USABLE, 64 * outcome.eps):
+                self.reasons.append(f"{place(outcome.label)}: no slope could be read; scale the inputs, or move them")
+            else:
                 self.reasons.append(
                     f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of "
                     f"{outcome.scale:.1e}; a wider dtype or other inputs would tell"
