@@ -81,8 +81,9 @@ class Blocks:
             self.hearing.wobble = wobble_of(self.hearing, self._face)
             sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
         guilty = [k for k, reading in enumerate(sweep.readings()) if reading.persists]
-        self.kinks.start = next((t for k in guilty if (t := sweep.bend(k))), None)
-        if (guilty and (sweep.kinked is None or self.kinks.start)) or (sweep.lean and (guilty or sweep.has_kinks)):
+        self.kinks.start = None if sweep.has_kinks else next((t for k in guilty if (t := sweep.bend(k))), None)
+        unlooked = sweep.kinked is None or self.kinks.start or sweep.lean
+        if (guilty and unlooked and not sweep.has_kinks) or (sweep.lean and sweep.has_kinks):
             return self.kinks.probe(
                 b, direction, self.cotangents, claims
             )  # before blaming, look for a kink this way too

@@ -38,7 +38,7 @@ class Prober:
         self._whole = bool(self._finite.all())
         self._sizes = sizes_of(bench, origin)
         self._grain = grain_of(origin[:: self._stride(full=False)])
-        lowest = [np.finfo(m.dtype).tiny for m in bench.models if m.dtype.kind in "fc"]
+        lowest = [np.finfo(float if bench.twin else m.dtype).tiny for m in bench.models if m.dtype.kind in "fc"]
         self._tiny = float(
             max([*lowest, np.finfo(np.float32).tiny if self._grain else 0.0])
         )  # subnormals round coarsely
@@ -199,7 +199,10 @@ class Prober:
         """
         rounding = 2 * sweep.eps * float(np.max(self._sizes, initial=0.0))
         largest = float(np.max(spread, initial=0.0))
-        while largest > 8 * rounding and t > 1e-11:
+        usual = (
+            8 if sweep.eps < 1e-10 else 3
+        )  # the first steps of coarse precisions are long enough for truncation to show
+        while largest > usual * rounding and t > 1e-11:
             t /= 30
             again = self._cluster(sweep, t)
             if again is None:
