@@ -94,12 +94,7 @@ def hear(bench: Bench, cotangent: Array, other: Array) -> Hearing:
     """Ask backward once. Raises BackwardError where the answer cannot be aligned with the inputs."""
     given = bench.cotangents(cotangent)
     raw = bench.gradients(bench.pull_structured(given))
-    gradients = []
-    for gradient, position in zip(raw, bench.blocks, strict=True):
-        model = bench.primals[position]
-        flat = np.zeros(as_real(model).shape) if gradient is None else bench.flat(as_gradient(gradient, model))
-        gradients.append(flat)
-    return Hearing(bench, cotangent, other, raw, given, gradients)
+    return Hearing(bench, cotangent, other, raw, given, flattened(bench, raw))
 
 
 def ask(
@@ -107,10 +102,21 @@ def ask(
 ) -> list[Array]:
     """The gradients for another cotangent (or at moved inputs), flat; zeros for None. Raises BackwardError."""
     bench = hearing.bench
-    outcome = bench.gradients(bench.pull_structured(bench.cotangents(cotangent), moved, fresh=fresh))
+    return flattened(bench, bench.gradients(bench.pull_structured(bench.cotangents(cotangent), moved, fresh=fresh)))
+
+
+def ask_output(hearing: Hearing, output: int) -> list[Array]:
+    """The gradients of one output by itself: one row of the Jacobian, a block each. Raises BackwardError."""
+    one_hot = np.zeros(len(hearing.cotangent))
+    one_hot[output] = 1.0
+    return ask(hearing, one_hot)
+
+
+def flattened(bench: Bench, gradients: Sequence[Any]) -> list[Array]:
+    """What backward returned, one a block, as flat real vectors of their own; zeros for None."""
     return [
         np.zeros(as_real(bench.primals[p]).shape) if g is None else bench.flat(as_gradient(g, bench.primals[p]))
-        for g, p in zip(outcome, bench.blocks, strict=True)
+        for g, p in zip(gradients, bench.blocks, strict=True)
     ]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from gradcheck.judge.bench import Array, as_real
-from gradcheck.judge.hearing import Hearing, ask
+from gradcheck.judge.hearing import Hearing, ask_output
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
@@ -51,9 +51,7 @@ class Kinks:
     def row(self, output: int, b: int) -> Array:
         """The claimed gradient of one output with respect to block b. Raises BackwardError."""
         if output not in self._rows:
-            one_hot = np.zeros(len(self.prober.origin))
-            one_hot[output] = 1.0
-            self._rows[output] = ask(self.hearing, one_hot)
+            self._rows[output] = ask_output(self.hearing, output)
         return self._rows[output][b]
 
     def special_directions(self, b: int) -> list[tuple[str, Array]]:

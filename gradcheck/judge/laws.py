@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from gradcheck.judge.bench import Array, BackwardError, as_real, identical
-from gradcheck.judge.hearing import Hearing, as_gradient, ask
+from gradcheck.judge.hearing import Hearing, as_gradient, ask, flattened
 from gradcheck.report import Finding, Kind, place
 
 Law = Callable[[Hearing], Iterator[Finding]]
@@ -190,10 +190,7 @@ def layout_does_not_matter(h: Hearing) -> Iterator[Finding]:
         except BackwardError as error:
             yield Finding(Kind.RAISES, f"{error.message} for {what}")
             continue
-        found = [
-            np.zeros_like(e) if g is None else h.bench.flat(as_gradient(g, h.bench.primals[p]))
-            for g, e, p in zip(outcome, h.gradients, h.bench.blocks, strict=True)
-        ]
+        found = flattened(h.bench, outcome)
         for b in h.disagreements(found, h.gradients, _REORDERED):
             yield h.finding(Kind.OTHER, b, found[b], h.gradients[b], f"is another for {what} of the same values")
 

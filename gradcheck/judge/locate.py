@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.judge.bench import Array
-from gradcheck.judge.hearing import Hearing, ask
+from gradcheck.judge.hearing import Hearing, ask, ask_output
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Line, Sweep
 from gradcheck.numeric.ladder import Reading
@@ -112,9 +112,7 @@ def _at_output(
         rest = residual - part
         outputs, residual = (half, part) if abs(part) >= abs(rest) else (outputs[half.size :], rest)
     output = int(outputs[0])
-    one_hot = np.zeros_like(cotangent)
-    one_hot[output] = 1.0
-    single = float(ask(hearing, one_hot)[b][entry])
+    single = float(ask_output(hearing, output)[b][entry])
     fair = abs(single - column[output]) > bound  # nonlinear backwards answer one-hot questions differently
     if not fair:
         return Place(entry, None, claimed, numeric, bound, only, alone)
