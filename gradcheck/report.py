@@ -88,13 +88,37 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Block:
+    """What was seen of one input or parameter, right or wrong: a row of the table in a report.
+
+    Where it is wrong, `index` is the worst entry and the numbers are those of its finding. Else the numbers are slopes
+    along the direction that was probed, and `index` is None. `claimed` and `numeric` are None where neither was read.
+    """
+
+    input: str | int
+    shape: tuple[int, ...]
+    dtype: str
+    verdict: Verdict
+    index: tuple[int, ...] | None = None
+    claimed: float | complex | None = None
+    numeric: float | complex | None = None
+    bound: float | None = None
+
+    @property
+    def error(self) -> float | None:
+        """|claimed − numeric|, None where neither was read."""
+        return None if self.claimed is None or self.numeric is None else abs(self.claimed - self.numeric)
+
+
+@dataclass(frozen=True)
 class Report:
     """The outcome of `check` or `search`: a verdict, what is wrong (worst first), and how sure that is.
 
     `resolution` is the smallest relative error that could have been seen, the worst over inputs and parameters: a
     PASS with resolution 1e-9 says that a block wrong by more than one part in 10⁹ would have failed. `evaluations`
     and `pullbacks` count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted;
-    `reasons` say why nothing could be told, `notes` which convention was recognised.
+    `reasons` say why nothing could be told, `notes` which convention was recognised. `blocks` has a row for every
+    input and parameter that was judged, in their order.
     """
 
     verdict: Verdict
@@ -112,6 +136,7 @@ class Report:
     examples: int = 1
     inconclusive: int = 0
     resolutions: dict[str | int, float] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
 
     def __bool__(self) -> bool:
         """True for a PASS only, so that `assert check(...)` is not fooled by an INCONCLUSIVE."""

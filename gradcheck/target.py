@@ -23,6 +23,9 @@ class Target:
     inputs: names in order, None where an input has no name; () where the number is not known before the call.
     frozen: positions that carry no gradient: labels, masks, indices.
     parameters: arrays appended to the inputs given to `check`, by name.
+    notes: what was recognised or assumed in making the target; a report repeats them.
+    bind: for a target that has to see its inputs first (tensors, pytrees, a layer whose convention is found by trying):
+        bind(*inputs) -> (target, flat NumPy arrays), where that target has no bind.
     """
 
     name: str
@@ -32,6 +35,12 @@ class Target:
     frozen: frozenset[int] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     linearizing_evaluates: bool = False
+    notes: tuple[str, ...] = ()
+    bind: Callable[..., tuple["Target", tuple[Any, ...]]] | None = None
+
+    def bound(self, inputs: tuple[Any, ...]) -> tuple["Target", tuple[Any, ...]]:
+        """The target and the arrays to judge for these inputs: as they are, or what `bind` makes of them."""
+        return (self, inputs) if self.bind is None else self.bind(*inputs)
 
     def __repr__(self) -> str:
         return f"Target({self.name!r})"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -244,3 +245,34 @@ def test_the_public_face_lists_what_it_offers() -> None:
         assert getattr(gradcheck, name) is not None
     with pytest.raises(AttributeError, match="module 'gradcheck' has no attribute 'chekc'"):
         gradcheck.chekc  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_a_target_that_must_see_its_inputs_is_bound_to_them():
+    """`bind` turns what a framework takes into flat arrays, and what it noted reaches the report."""
+
+    def bind(pair):
+        first, second = pair["a"], pair["b"]
+        product = gradcheck.from_pair(lambda a, b: a * b, lambda inputs, g: (g * inputs[1], g * inputs[0]))
+        return replace(product, notes=("took a pair",)), (first, second)
+
+    target = replace(gradcheck.from_pair(abs, lambda inputs, g: g, name="product"), bind=bind)
+    report = gradcheck.check(target, {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 5.0])})
+    assert report.verdict is gradcheck.Verdict.PASS
+    assert report.notes == ("took a pair",)
+    assert [block.input for block in report.blocks] == ["a", "b"]
+
+
+def test_a_report_has_a_row_for_every_block_right_or_wrong():
+    """The wrong one quotes its worst entry, the right ones the slope along the direction that was probed."""
+
+    def vjp(inputs, g):
+        x, w = inputs
+        return g @ w.T, 3 * (x.T @ g)
+
+    report = gradcheck.check((lambda x, w: x @ w, vjp), np.array([[1.0, 2.0]]), np.array([[3.0], [5.0]]))
+    x, w = report.blocks
+    assert (x.input, x.shape, x.dtype, x.verdict, x.index) == ("x", (1, 2), "float64", gradcheck.Verdict.PASS, None)
+    assert x.error <= x.bound
+    assert (w.verdict, w.index) == (gradcheck.Verdict.FAIL, report.findings[0].index)
+    assert w.error > w.bound
+    assert w.claimed == report.findings[0].claimed

@@ -1,6 +1,7 @@
 """Outcome: what the sweeps of one block add up to, and how small an error they could have seen."""
 
 import math
+from typing import NamedTuple
 
 from gradcheck.judge.bench import Array
 from gradcheck.judge.sweep import Sweep
@@ -8,6 +9,20 @@ from gradcheck.judge.sweep import Sweep
 USABLE = 1e-3
 """The coarsest resolution that is still called a PASS: an error of half a percent has to be seen even in float32.
 Dtypes coarser than that are judged for what they can resolve: 64 of their ulps."""
+
+
+class Seen(NamedTuple):
+    """What one cotangent showed along one direction; the smaller, the clearer."""
+
+    relative: float  # bound over scale
+    bound: float  # the slope that could have gone unseen
+    scale: float  # the size of slope that was seen
+    claimed: float = math.nan
+    numeric: float = math.nan
+    error: float = math.inf  # of the numeric slope
+
+
+UNSEEN = Seen(math.inf, math.inf, 0.0)
 
 
 class Outcome:
@@ -18,8 +33,8 @@ class Outcome:
         self.failed = False
         self.forgiven = False
         self.reason = ""
-        self.best: tuple[float, float, float] | None = None  # relative bound, bound, scale
-        self.doubtful: tuple[float, float, float] | None = None
+        self.best: Seen | None = None
+        self.doubtful: Seen | None = None
         self.rounding = 0.0
         self.secant = 0.0  # the largest change of φ per unit step: what a slope of zero is relative to
         self.eps = eps
@@ -30,14 +45,15 @@ class Outcome:
         """Add a sweep. The clearest of its cotangents speaks for it, unless one disagrees without being able to
         persist.
         """
-        clean: list[tuple[float, float, float]] = []
-        doubtful: list[tuple[float, float, float]] = []
+        clean: list[Seen] = []
+        doubtful: list[Seen] = []
         for k, reading in enumerate(sweep.readings()):
             seen = float(sweep.weight[k])
             if not sweep.still:
                 seen = max(seen, abs(float(sweep.claimed[k]) + reading.value))
             bound = reading.error if reading.is_zero else abs(reading.value) + reading.error
-            row = (bound / seen if seen else math.inf, bound, seen)
+            claimed = float(sweep.claimed[k])
+            row = Seen(bound / seen if seen else math.inf, bound, seen, claimed, claimed + reading.value, reading.error)
             (clean if reading.is_zero else doubtful).append(row)
             self.rounding = max(self.rounding, float(sweep.claim_noise[k]))
         self.moved |= not sweep.still
@@ -61,19 +77,19 @@ class Outcome:
         self.forgiven = True
 
     @property
-    def judged(self) -> tuple[float, float, float]:
-        """Relative bound, bound and scale that count."""
-        return self.doubtful or self.best or (math.inf, math.inf, 0.0)
+    def judged(self) -> Seen:
+        """What counts."""
+        return self.doubtful or self.best or UNSEEN
 
     @property
     def scale(self) -> float:
         """The size of slope that was seen."""
-        return self.judged[2]
+        return self.judged.scale
 
     @property
     def bound(self) -> float:
         """The slope that could have gone unseen."""
-        return self.judged[1]
+        return self.judged.bound
 
     def resolution(self, loudest: float) -> float:
         """The smallest relative error that would have been seen.
@@ -81,7 +97,7 @@ class Outcome:
         A gradient that is zero as far as can be seen (a bias before batch norm, a dead unit) is measured against the
         block that answers most: its own scale is rounding.
         """
-        relative, bound, scale = self.judged
+        relative, bound, scale, *_ = self.judged
         if relative <= max(USABLE, 64 * self.eps):
             return relative
         if not self.moved and scale <= 20 * self.rounding:

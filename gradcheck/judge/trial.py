@@ -12,7 +12,7 @@ from gradcheck.judge.laws import FIRST, LAST, LAWS
 from gradcheck.judge.outcome import USABLE, Outcome
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.wobble import slow_step, wobble_of
-from gradcheck.report import Finding, Kind, Report, Verdict, place
+from gradcheck.report import Block, Finding, Kind, Report, Verdict, place
 
 _EXPLAINS = (
     Kind.RAISES, Kind.SHAPE, Kind.NONDETERMINISTIC, Kind.ACCUMULATES, Kind.STALE, Kind.IGNORES_COTANGENT, Kind.MUTATES,
@@ -38,6 +38,7 @@ class Trial:
         self.notes: list[str] = []
         self.kinks: list[str] = []
         self.resolutions: dict[str | int, float] = {}
+        self.outcomes: list[Outcome] = []
         self.finished = False
 
     def judge(self, laws: tuple[str, ...] = tuple(LAWS), *, probes: bool = True) -> None:
@@ -144,24 +145,37 @@ class Trial:
 
     def _conclude(self, outcomes: list[Outcome]) -> None:
         """A resolution for each block; a bound too wide to tell becomes a reason."""
+        self.outcomes = outcomes
         loudest = max((outcome.scale for outcome in outcomes), default=0.0)
         for outcome in outcomes:
             if outcome.failed:
                 continue
-            if outcome.reason:
-                self.reasons.append(outcome.reason)
-                continue
-            resolution = outcome.resolution(loudest)
-            self.resolutions[outcome.label] = resolution
-            if resolution <= max(USABLE, 64 * outcome.eps):
-                continue
-            if not math.isfinite(outcome.bound):
-                self.reasons.append(f"{place(outcome.label)}: no slope could be read; scale the inputs, or move them")
-            else:
-                self.reasons.append(
+            if not outcome.reason:
+                resolution = self.resolutions[outcome.label] = outcome.resolution(loudest)
+                if resolution <= max(USABLE, 64 * outcome.eps):
+                    continue
+                outcome.reason = (
                     f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of "
                     f"{outcome.scale:.1e}; a wider dtype or other inputs would tell"
+                    if math.isfinite(outcome.bound)
+                    else f"{place(outcome.label)}: no slope could be read; scale the inputs, or move them"
                 )
+            self.reasons.append(outcome.reason)
+
+    def _block(self, outcome: Outcome) -> Block:
+        """The row of one block: the numbers of its finding where it has one, else those of its probe."""
+        label = outcome.label
+        primal = next(self.bench.primals[i] for i in self.bench.blocks if self.bench.target.label(i) == label)
+        shape, dtype = tuple(primal.shape), str(primal.dtype)
+        finding = next((f for f in self.findings if f.input == label), None)
+        if finding is not None and finding.claimed is not None:
+            numbers = finding.index, finding.claimed, finding.numeric, finding.bound
+            return Block(label, shape, dtype, Verdict.FAIL, *numbers)
+        verdict = Verdict.FAIL if finding else Verdict.INCONCLUSIVE if outcome.reason else Verdict.PASS
+        seen = outcome.judged
+        if math.isnan(seen.claimed):
+            return Block(label, shape, dtype, verdict)
+        return Block(label, shape, dtype, verdict, None, seen.claimed, seen.numeric, seen.error)
 
     def report(self) -> Report:
         """The Report of what was found."""
@@ -181,10 +195,11 @@ class Trial:
             bench.pullbacks,
             tuple(self.kinks),
             tuple(self.reasons),
-            tuple(self.notes),
+            (*bench.target.notes, *self.notes),
             dtype=" ".join(sorted({str(bench.primals[i].dtype) for i in bench.blocks})),
             seed=self.seed,
             resolutions=dict(self.resolutions),
+            blocks=tuple(self._block(outcome) for outcome in self.outcomes),
         )
 
 

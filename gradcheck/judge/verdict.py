@@ -54,7 +54,7 @@ def check(
         raise ValueError(f"slack must be a positive number that scales every bound, got {slack!r}")
     if timeout is not None and timeout <= 0:
         raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
-    judged = as_target(target)
+    judged, inputs = as_target(target).bound(inputs)
     report = _judge(judged, inputs, seed, kinks == "forbid", slack, budget, timeout, conjugate=False)
     complex_inputs = any(np.iscomplexobj(value) for value in inputs)
     if complex_inputs and report.verdict is Verdict.FAIL and any(f.claimed is not None for f in report.findings):
@@ -79,7 +79,7 @@ def check_laws(target: Any, *inputs: Any, laws: tuple[str, ...] = tuple(LAWS), s
     for name in laws:
         if name not in LAWS:
             raise ValueError(f"laws names {name!r}; the laws are {', '.join(LAWS)}")
-    trial = Trial(_bench(as_target(target), inputs, None), seed)
+    trial = Trial(_bench(*as_target(target).bound(inputs), None), seed)
     with _quiet():
         trial.judge(laws, probes=False)
     return trial.report()
