@@ -143,37 +143,24 @@ class Report:
         return self.verdict is Verdict.PASS
 
     def __str__(self) -> str:
-        return "\n".join([self.headline(), *(f"  {line}" for line in self._body())])
+        from gradcheck.render.block import block  # upwards, by design: the text of a report is not its vocabulary
+
+        return block(self)
 
     def headline(self) -> str:
         """One sentence, under 90 characters: pytest's short summary, the JUnit message."""
         if self.verdict is Verdict.FAIL:
             sentence = self.findings[0].message
-            return sentence if sentence.startswith(self.target) else f"{self.target}: {sentence}"
-        if self.verdict is Verdict.PASS:
-            return f"{self.target}: backward agrees with the finite differences to {self.resolution:.1e}"
-        return f"{self.target}: inconclusive: {self.reasons[0] if self.reasons else 'nothing could be judged'}"
-
-    def _body(self) -> list[str]:
-        calls = f"{self.evaluations} forward and {self.pullbacks} backward calls"
-        spent = f"{self.examples} examples, {calls}" if self.examples > 1 else calls
-        lines = []
-        for finding in self.findings[:10]:
-            lines.append(_row(finding))
-            lines.extend(f"  {line}" for line in finding.evidence)
-            if finding.sweep:
-                rungs = " | ".join(f"{step:.0e} {slope:.1e}" for step, slope, _ in finding.sweep)
-                lines.append(f"  steps  {rungs}")
-        if len(self.findings) > 10:
-            lines.append(f"… and {len(self.findings) - 10} findings more")
-        if self.verdict is Verdict.INCONCLUSIVE:
-            lines.extend(self.reasons[1:4])
-        kinks = f"kinks: {', '.join(self.kinks[:4])}" if self.kinks else "kinks at the point: none"
-        lines.append(" · ".join(part for part in (kinks, self.dtype, spent) if part))
-        lines.extend(f"note: {note}" for note in self.notes)
-        if self.case is not None:
-            lines.append(f"smallest case:  {self.case!r}")
-        return lines
+        elif self.verdict is Verdict.PASS:
+            sentence = f"backward agrees with the finite differences to {self.resolution:.1e}"
+        else:
+            sentence = f"inconclusive: {self.reasons[0] if self.reasons else 'nothing could be judged'}"
+        sentence = " ".join(sentence.split())
+        whole = sentence if sentence.startswith(self.target) else f"{self.target}: {sentence}"
+        if len(whole) < 90:
+            return whole
+        clause = whole[:90].rpartition("; ")[0]  # a reason without its remedy, which the lines below repeat
+        return clause or f"{whole[:88].rpartition(' ')[0].rstrip(' :,;.(')} …"
 
 
 def place(name: str | int | None, index: Sequence[int] | None = None) -> str:
@@ -186,17 +173,6 @@ def place(name: str | int | None, index: Sequence[int] | None = None) -> str:
         return "the target"
     label = name if isinstance(name, str) else f"input {name}"
     return f"{label}[{', '.join(map(str, index))}]" if index else label
-
-
-def _row(finding: Finding) -> str:
-    where = place(finding.input, finding.index)
-    if finding.claimed is None or finding.numeric is None:
-        return f"{where}: {finding.kind.name}: {finding.message}"
-    error = abs(finding.claimed - finding.numeric)
-    return (
-        f"{where}: {finding.kind.name}: backward {finding.claimed:.17g}, finite difference {finding.numeric:.17g}, "
-        f"|error| {error:.1e}, bound {finding.bound:.1e}"
-    )
 
 
 class GradientMismatch(AssertionError):  # noqa: N818 - a contract name; it reads as what happened
