@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from gradcheck.adapters import as_target as as_target
     from gradcheck.judge import assert_gradients as assert_gradients
     from gradcheck.judge import check as check
     from gradcheck.judge import search as search
@@ -24,13 +25,12 @@ if TYPE_CHECKING:
     from gradcheck.report import Report as Report
     from gradcheck.report import Verdict as Verdict
     from gradcheck.target import Target as Target
-    from gradcheck.target import as_target as as_target
     from gradcheck.target import from_pair as from_pair
     from gradcheck.target import from_pullback as from_pullback
 
 _HOME = {
     "Target": "gradcheck.target",
-    "as_target": "gradcheck.target",
+    "as_target": "gradcheck.adapters",
     "from_pair": "gradcheck.target",
     "from_pullback": "gradcheck.target",
     "Verdict": "gradcheck.report",

@@ -100,7 +100,7 @@ def from_pullback(
         pair = fn(*inputs)
         if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
             raise TypeError(
-                f"{label} returned {_describe(pair)}, but a function given to from_pullback returns (value, pullback) "
+                f"{label} returned {describe(pair)}, but a function given to from_pullback returns (value, pullback) "
                 f"with a callable pullback; use from_pair for a separate vjp"
             )
         return pair
@@ -115,32 +115,13 @@ def from_pullback(
     )
 
 
-def as_target(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = ()) -> Target:
-    """Whatever can be recognised as a target: a Target, a pair (f, vjp), or a function that returns (value, pullback).
-
-    Raises TypeError naming what was given and what is understood.
-
-    >>> as_target((abs, lambda inputs, g: g), name="mine")
-    Target('mine')
-    """
-    if isinstance(obj, Target):
-        return obj
-    if isinstance(obj, Sequence) and len(obj) == 2 and all(map(callable, obj)):
-        return from_pair(obj[0], obj[1], name=name, frozen=frozen)
-    if callable(obj) and not inspect.isclass(obj):
-        return from_pullback(obj, name=name, frozen=frozen)
-    raise TypeError(
-        f"cannot make a target of {_describe(obj)}: give a Target, a pair (f, vjp), or a function that returns "
-        f"(value, pullback)"
-    )
-
-
 def _callable(value: object, role: str, rule: str) -> None:
     if not callable(value):
-        raise TypeError(f"{role} must be {rule}, got {_describe(value)}")
+        raise TypeError(f"{role} must be {rule}, got {describe(value)}")
 
 
-def _describe(value: object) -> str:
+def describe(value: object) -> str:
+    """A value as an error message names it: its type with its shape, or with the beginning of its repr."""
     shape = getattr(value, "shape", None)
     kind = type(value).__name__
     return f"{kind} of shape {shape}" if shape is not None else f"{kind} {value!r:.60}"

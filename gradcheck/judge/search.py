@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.errors import Flaky, FlakyFailure, Unsatisfiable
 
+from gradcheck.adapters import as_target
 from gradcheck.judge.bench import Array
 from gradcheck.judge.verdict import check
 from gradcheck.report import Finding, Kind, Report, Verdict
 from gradcheck.strategies import palette, shapes_by_letter
 from gradcheck.strategies.palette import MODES
-from gradcheck.target import Target, as_target
+from gradcheck.target import Target
 
 Shapes = Mapping[str, Sequence[str | int]]
 

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters import as_target
 from gradcheck.judge.bench import Bench, BudgetError, preserved_randomness
 from gradcheck.judge.clock import TimeLimitError, time_limit
 from gradcheck.judge.laws import LAWS
 from gradcheck.judge.trial import Trial
 from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict
-from gradcheck.target import Target, as_target
+from gradcheck.target import Target
 
 
 def check(
