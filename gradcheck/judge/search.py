@@ -157,7 +157,7 @@ class _Tally:
 
     def judge(self, drawn: Any, case: Case) -> Report:
         """Check one case, and take it in."""
-        report = check(self.make(drawn, case), *case.inputs, seed=_seed_of(case), **self.options)
+        report = check(self.make(drawn, case), *case.inputs, seed=seed_of(case), **self.options)
         self.evaluations += report.evaluations
         self.pullbacks += report.pullbacks
         self.last = report
@@ -187,7 +187,7 @@ class _Tally:
             "seed": seed,
         }
         if self.smallest is not None and self.first is not None:
-            findings = (_contrasted(self.smallest.findings[0], self.first), *self.smallest.findings[1:])
+            findings = (contrasted(self.smallest.findings[0], self.first), *self.smallest.findings[1:])
             return replace(self.smallest, findings=findings, **counts)
         assert self.last is not None
         reasons = tuple(self.reasons)
@@ -203,7 +203,7 @@ _TELLING = (Kind.BRANCH, Kind.REPEATED_INDEX, Kind.TRANSPOSED, Kind.PERMUTED, Ki
 """Kinds that are told by contrast between entries, of which the smallest case may have too few."""
 
 
-def _contrasted(smallest: Finding, first: Report) -> Finding:
+def contrasted(smallest: Finding, first: Report) -> Finding:
     """The finding of the smallest case, by the name that the first failure gave it where it had more to compare."""
     larger = next((f for f in first.findings if f.input == smallest.input), first.findings[0])
     if larger.kind not in _TELLING or smallest.kind in _TELLING or smallest.claimed is None:
@@ -239,7 +239,7 @@ def _plan(
             )
         cases = inputs.map(lambda drawn: Case(tuple(drawn) if isinstance(drawn, tuple | list) else (drawn,)))
     else:
-        cases = _lettered(shapes, dtypes)
+        cases = cases_by_letter(shapes, dtypes)
     letters = list(dict.fromkeys(axis for axes in shapes.values() for axis in axes if isinstance(axis, str)))
     make = _maker(target, letters, frozen)
     targets = target if isinstance(target, st.SearchStrategy) else st.just(target)
@@ -262,7 +262,7 @@ def _maker(target: Any, letters: Sequence[str], frozen: Sequence[int | str]) -> 
     return lambda drawn, case: fixed
 
 
-def _lettered(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStrategy[Case]:
+def cases_by_letter(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStrategy[Case]:
     """Cases whose arrays the library draws itself: sizes by letter, values from the palette, one dtype for all of
     them.
     """
@@ -295,7 +295,7 @@ def _lettered(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStrategy[
     return draw_case()
 
 
-def _seed_of(case: Case) -> int:
+def seed_of(case: Case) -> int:
     """A seed from the inputs themselves, so that a case gets the same verdict wherever it is judged again."""
     parts = [np.ascontiguousarray(np.asarray(value)) for value in case.inputs]
     return zlib.crc32(b"".join(part.tobytes() + str(part.shape).encode() for part in parts if part.dtype != object))
