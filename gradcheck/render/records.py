@@ -1,0 +1,240 @@
+"""Records: every verdict as one line of JSON, by a schema with a version (docs/records.md), and back.
+
+A line that cannot be read is reported by file and line number and skipped: one torn line of a worker that was killed
+does not cost the others, and none is lost in silence.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gradcheck.render.cases import decode, encode
+from gradcheck.render.environment import environment
+from gradcheck.report import Block, Finding, Kind, Report, Verdict
+
+SCHEMA = 1
+"""Goes up when a reader of the old schema would misread the new one; a field that is added does not raise it."""
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A recorded case: the inputs, and the sizes that the layer was built with, if it was built for them.
+
+    `python` is the expression that the case was printed as, which is shown and never evaluated.
+    """
+
+    inputs: tuple[Any, ...]
+    sizes: Mapping[str, int]
+    python: str
+
+    def __repr__(self) -> str:
+        return self.python
+
+
+def record(
+    report: Report,
+    *,
+    target_ref: str,
+    case: Any = None,
+    profile: str = "",
+    options: Mapping[str, Any] | None = None,
+    look: Any = None,
+) -> Record:
+    """A report as a record.
+
+    target_ref: where the target is found again: "module:attr", or "path/to/test_file.py::test_name". case: the tuple of
+    inputs that was judged, or what has `inputs` and `sizes`; by default the report's own. A case that is no data (see
+    `gradcheck.render.cases`) is recorded by its repr alone, with the reason. options: those of `check` that were given.
+    look: a `gradcheck.judge.closer.Look`, where one was taken.
+
+    >>> from gradcheck.report import Report, Verdict
+    >>> made = record(Report(Verdict.PASS, "tanh", resolution=1e-11), target_ref="layers:tanh")
+    >>> made["schema"], made["verdict"], made["report"]["resolution"]
+    (1, 'pass', 1e-11)
+    """
+    told = _jsonable(
+        {f.name: getattr(report, f.name) for f in fields(report) if f.name not in ("verdict", "target", "case")}
+        | {"findings": [asdict(finding) for finding in report.findings], "blocks": [asdict(b) for b in report.blocks]}
+        | {"resolutions": list(report.resolutions.items())}
+    )
+    made: Record = {
+        "schema": SCHEMA,
+        "verdict": report.verdict.value,
+        "target": report.target,
+        "ref": target_ref,
+        "headline": report.headline(),
+        "report": told,
+        "case": _case(report.case if case is None else case),
+        "options": dict(options or {}),
+        "profile": profile,
+        "look": None if look is None else _jsonable(asdict(look)),
+    }
+    name = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
+    return made | {"id": name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
+
+
+def append(path: str | Path, made: Record) -> None:
+    """Add one line to a file of records, making it and its directory where there is none.
+
+    The line goes out in one write to a file opened for appending, so that several processes may share it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab", buffering=0) as file:
+        file.write(json.dumps(made, allow_nan=False, separators=(",", ":")).encode() + b"\n")
+
+
+def save(made: Record, directory: str | Path = ".gradcheck") -> str:
+    """Write one record to a file of its own, named by its content; return the command that judges it again."""
+    path = Path(directory) / f"{made['id']}.json"
+    path.unlink(missing_ok=True)
+    append(path, made)
+    return f"gradcheck replay {path}"
+
+
+def read(paths: Iterable[str | Path]) -> tuple[list[Record], list[str]]:
+    """All records of these files that can be read, each with its `source` "file:line"; and a complaint for every other.
+
+    Raises OSError where a file cannot be opened.
+    """
+    records: list[Record] = []
+    complaints: list[str] = []
+    for path in paths:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                source = f"{path}:{number}"
+                try:
+                    made = _read(line)
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                    complaints.append(f"{source}: skipped: {_words(error)}")
+                else:
+                    records.append(made | {"source": source})
+    return records, complaints
+
+
+def report_of(made: Record) -> Report:
+    """The Report that was recorded; its case has the recorded inputs, decoded when asked for by `case_of`.
+
+    Raises ValueError, TypeError or KeyError where the record does not have the shape of the schema.
+    """
+    told = {name: made["report"][name] for name in (f.name for f in fields(Report)) if name in made["report"]}
+    for name in ("kinks", "reasons", "notes"):
+        told[name] = tuple(str(line) for line in told[name])
+    told["findings"] = tuple(_finding(finding) for finding in told["findings"])
+    told["blocks"] = tuple(_block(block) for block in told["blocks"])
+    told["resolutions"] = {name: _number(value) for name, value in told["resolutions"]}
+    told["resolution"] = _number(told["resolution"])
+    case = made["case"]
+    shown = None if case is None else Case((), case.get("sizes", {}), str(case["python"]))
+    return Report(Verdict(made["verdict"]), str(made["target"]), case=shown, **told)
+
+
+def case_of(made: Record) -> Case:
+    """The recorded case with its inputs. Raises ValueError, with the reason, where they were not kept."""
+    case = made["case"]
+    if case is None:
+        raise ValueError("the record has no case: a PASS is recorded by its margins alone")
+    if "inputs" not in case:
+        raise ValueError(f"the case was not kept as data: {case.get('missing', 'no reason given')}")
+    return Case(tuple(decode(value) for value in case["inputs"]), dict(case.get("sizes", {})), str(case["python"]))
+
+
+# -- writing --------------------------------------------------------------------------------------------------------
+
+
+def _case(case: Any) -> dict[str, Any] | None:
+    if case is None:
+        return None
+    inputs = getattr(case, "inputs", case)
+    made: dict[str, Any] = {"python": repr(case), "sizes": dict(getattr(case, "sizes", {}))}
+    try:
+        return made | {"inputs": [encode(value) for value in inputs]}
+    except TypeError as error:
+        return made | {"missing": str(error)}
+
+
+def _jsonable(value: Any) -> Any:
+    """Plain JSON: enums by name, complex numbers as pairs, NaN and infinities as strings, NumPy's numbers too."""
+    if isinstance(value, Kind):
+        return value.name
+    if isinstance(value, Verdict):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): _jsonable(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [_jsonable(part) for part in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, complex):
+        return [_jsonable(value.real), _jsonable(value.imag)]
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else str(float(value))
+    return _jsonable(value.item())
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def _read(line: bytes) -> Record:
+    made = json.loads(line)
+    if not isinstance(made, dict) or not isinstance(made.get("schema"), int):
+        raise ValueError("no record of gradcheck: it has no schema number")
+    if made["schema"] > SCHEMA:
+        raise ValueError(f"schema {made['schema']} is newer than {SCHEMA}, which this gradcheck reads; upgrade it")
+    report_of(made)
+    return made
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg} at column {error.colno}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8: {error.reason} at byte {error.start}"
+    if isinstance(error, KeyError):
+        return f"no field {error}"
+    return f"{error}" if type(error) is ValueError else f"a field of the wrong type: {error}"
+
+
+def _finding(told: Mapping[str, Any]) -> Finding:
+    return Finding(
+        Kind[told["kind"]],
+        str(told["message"]),
+        told["input"],
+        _index(told["index"]),
+        _index(told["output"]),
+        _number(told["claimed"]),
+        _number(told["numeric"]),
+        _number(told["bound"]),
+        tuple(Kind[name] for name in told["kinds"]),
+        tuple(str(line) for line in told["evidence"]),
+        tuple((_number(step), _number(slope), _number(noise)) for step, slope, noise in told["sweep"]),
+    )
+
+
+def _block(told: Mapping[str, Any]) -> Block:
+    shape, index = _index(told["shape"]), _index(told["index"])
+    numbers = (_number(told[name]) for name in ("claimed", "numeric", "bound"))
+    return Block(told["input"], shape or (), str(told["dtype"]), Verdict(told["verdict"]), index, *numbers)
+
+
+def _index(told: list[int] | None) -> tuple[int, ...] | None:
+    return None if told is None else tuple(int(n) for n in told)
+
+
+def _number(told: Any) -> Any:
+    """A number, written as a string where it is not finite and as a pair where it is complex."""
+    if isinstance(told, list):
+        return complex(*(_number(part) for part in told))
+    return float(told) if isinstance(told, str | int | float) else None if told is None else _refuse(told)
+
+
+def _refuse(told: Any) -> None:
+    raise ValueError(f"{told!r:.60} is no number")

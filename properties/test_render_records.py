@@ -1,0 +1,215 @@
+"""Records: what is written reads back the same, what cannot be read is named, and nothing in a record is executed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from gradcheck import Kind, Report, Verdict, check, search
+from gradcheck.render.cases import LARGEST, decode, encode
+from gradcheck.render.records import SCHEMA, append, case_of, read, record, report_of, save
+
+X = np.array([[0.3, -1.2], [1.1, 0.4]])
+DTYPES = ["bool", "int8", "int64", "uint64", "float16", "float32", "float64", "complex64", "complex128", "longdouble"]
+
+
+def failing() -> Report:
+    return search((np.sin, lambda i, g: (2 * g * np.cos(i[0]),)), x=("n",), seed=0, max_examples=20)
+
+
+def through_json(value: Any) -> Any:
+    return decode(json.loads(json.dumps(encode(value), allow_nan=False)))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from(DTYPES).flatmap(lambda name: hnp.arrays(np.dtype(name), hnp.array_shapes(min_dims=0, min_side=0)))
+)
+def test_every_array_reads_back_to_the_last_bit(array: Any) -> None:
+    """Values, shape, dtype, infinities, negative zeros and subnormals; of a NaN, that it is one."""
+    back = through_json(array)
+    assert back.dtype == array.dtype
+    assert back.shape == array.shape
+    assert np.array_equal(back, array, equal_nan=array.dtype.kind in "fc")
+    if array.dtype.kind == "f":
+        number = ~np.isnan(array)
+        assert np.array_equal(np.signbit(back[number]), np.signbit(array[number]))
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers(),
+        lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
+def test_every_container_of_numbers_reads_back(value: Any) -> None:
+    """None, numbers, tuples, lists and dicts come back with their types."""
+    assert repr(through_json(value)) == repr(value)
+
+
+def test_bfloat16_reads_back(require: Any) -> None:
+    """NumPy's bfloat16 is that of ml_dtypes."""
+    array = np.array([1.5, -0.0, np.inf, 3e38, 1e-40]).astype(require("ml_dtypes").bfloat16)
+    back = through_json(array)
+    assert back.dtype == array.dtype
+    assert back.tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "int64", "complex64"])
+def test_tensors_come_back_as_tensors(require: Any, name: str) -> None:
+    """What was judged as a tensor of torch is handed to the target as one."""
+    torch = require("torch")
+    tensor = torch.tensor([[1.5, -2.25]]).to(getattr(torch, name))
+    back = through_json(tensor)
+    assert back.dtype == tensor.dtype
+    assert torch.equal(back, tensor)
+
+
+def test_arrays_of_jax_come_back_as_such(require: Any) -> None:
+    """The framework is told by the name of the array's module, without importing it."""
+    jax = require("jax")
+    back = through_json(jax.numpy.array([1.5, 2.0], dtype="float32"))
+    assert isinstance(back, jax.Array)
+    assert back.tolist() == [1.5, 2.0]
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes", object(), np.array(["text"]), np.array([None]), {1: 2.0}])
+def test_what_is_no_data_is_refused_in_words(value: Any) -> None:
+    """Text above all: a target that is handed a string out of somebody's file may do anything with it."""
+    with pytest.raises(TypeError, match="a case holds arrays"):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"array": {"dtype": "float64", "shape": [2, 2], "data": [1.0]}}, r"shape \[2, 2\] cannot have 1 entries"),
+        ({"array": {"dtype": "float64", "shape": [-1], "data": [1.0]}}, "cannot have 1 entries"),
+        ({"array": {"dtype": "object", "shape": [1], "data": [1.0]}}, "dtype 'object' is not one of bool, int8"),
+        ({"array": {"dtype": "int8", "shape": [1], "data": [1000]}}, "array of int8 cannot hold its data"),
+        ({"array": {"dtype": "float64", "shape": [1], "data": [{"a": 1}]}}, "array of float64 cannot hold its data"),
+        ({"array": {"dtype": "int8", "shape": [1], "data": [1]}, "framework": "os"}, "framework 'os' is not one of"),
+        ({"text": "rm"}, "is no value of a case"),
+        ("text", "'text' is no value of a case"),
+        (None, "None is no value of a case"),
+    ],
+)
+def test_a_broken_case_is_an_error_that_says_how(data: Any, words: str) -> None:
+    """Wrong sizes, unknown dtypes and frameworks, values that do not fit."""
+    with pytest.raises(ValueError, match=words):
+        decode(data)
+
+
+def test_a_report_reads_back_as_it_was(tmp_path: Path) -> None:
+    """Block for block and digit for digit, a FAIL with its case, a PASS, and an INCONCLUSIVE with its nan."""
+    reports = [failing(), check((np.sin, lambda i, g: (g * np.cos(i[0]),)), X)]
+    reports.append(check((lambda x: x * np.nan, lambda i, g: (g,)), X))
+    reports.append(check((lambda z: z * z, lambda i, g: (g * i[0],)), X * (1 + 2j)))
+    assert {r.verdict for r in reports} == set(Verdict)
+    for report in reports:
+        append(tmp_path / "deep" / "a.jsonl", record(report, target_ref="m:f"))
+    records, complaints = read([tmp_path / "deep" / "a.jsonl"])
+    assert complaints == []
+    assert [str(report_of(r)) for r in records] == [str(report) for report in reports]
+    for made, report in zip(records, reports, strict=True):
+        back = report_of(made)
+        assert back.findings == report.findings
+        assert back.blocks == report.blocks
+    assert records[0]["source"].endswith("a.jsonl:1")
+    case = case_of(records[0])
+    assert case.sizes == reports[0].case.sizes  # type: ignore[union-attr]
+    assert all(
+        np.array_equal(a, b) for a, b in zip(case.inputs, reports[0].case.inputs, strict=True)  # type: ignore[union-attr]
+    )
+
+
+def test_a_line_that_cannot_be_read_is_named_and_the_others_are_kept(tmp_path: Path) -> None:
+    """Torn, foreign, newer, binary and incomplete lines: each by file and line, none stops the reading."""
+    good = json.dumps(record(failing(), target_ref="m:f"))
+    newer = json.dumps({**json.loads(good), "schema": SCHEMA + 1})
+    without = json.loads(good)
+    del without["report"]["findings"]
+    odd = json.loads(good)
+    odd["report"]["findings"][0]["kind"] = "UNHEARD_OF"
+    wrong = {**json.loads(good), "report": 7}
+    lines = [
+        good, good[:100], "[1, 2]", newer, "\udc80\udcff", json.dumps(without), json.dumps(odd), json.dumps(wrong),
+        '{"schema": 1}', "[" * 100_000, "", good,
+    ]  # fmt: skip
+    path = tmp_path / "shard.jsonl"
+    path.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    records, complaints = read([path])
+    assert [r["source"] for r in records] == [f"{path}:1", f"{path}:12"]
+    assert [c.split(": skipped: ")[0] for c in complaints] == [f"{path}:{n}" for n in range(2, 11)]
+    words = [c.split(": skipped: ")[1] for c in complaints]
+    assert words[0].startswith("not JSON: ")
+    assert words[1] == "no record of gradcheck: it has no schema number"
+    assert words[2] == f"schema {SCHEMA + 1} is newer than {SCHEMA}, which this gradcheck reads; upgrade it"
+    assert words[3].startswith("not UTF-8: ")
+    assert words[4] == "no field 'findings'"
+    assert words[5] == "no field 'UNHEARD_OF'"
+    assert words[6].startswith("a field of the wrong type: ")
+    assert words[7] == "no field 'report'"
+
+
+def test_nothing_in_a_record_is_executed(tmp_path: Path) -> None:
+    """The Python of a case is shown; the inputs are decoded as data."""
+    made = record(failing(), target_ref="m:f")
+    made["case"]["python"] = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    append(tmp_path / "a.jsonl", made)
+    records, _ = read([tmp_path / "a.jsonl"])
+    assert "ran" in str(report_of(records[0]))
+    case_of(records[0])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_case_that_is_no_data_is_recorded_by_its_words() -> None:
+    """The repr and the reason stay; asking for its inputs is an error with that reason."""
+    report = check((np.sin, lambda i, g: (2 * g * np.cos(i[0]),)), X)
+    made = record(report, target_ref="m:f", case=(np.zeros(LARGEST + 1),))
+    assert made["case"]["missing"] == "an array of shape (65537,) has 65537 entries; up to 65536 are recorded"
+    with pytest.raises(ValueError, match="the case was not kept as data: an array of shape"):
+        case_of(made)
+    with pytest.raises(ValueError, match="the record has no case"):
+        case_of(record(report, target_ref="m:f"))
+    with pytest.raises(ValueError, match="not kept as data: a case holds arrays"):
+        case_of(record(report, target_ref="m:f", case=("text",)))
+
+
+def test_the_record_says_what_the_verdict_was_reached_with() -> None:
+    """Versions, BLAS, machine and the time; the id is that of the content, whatever the time."""
+    report = failing()
+    made = record(report, target_ref="m:f", profile="ci", options={"kinks": "forbid"})
+    assert made["environment"]["numpy"] == np.__version__
+    assert made["environment"]["python"].startswith("3.")
+    assert made["profile"] == "ci"
+    assert made["options"] == {"kinks": "forbid"}
+    assert made["at"].endswith("+00:00")
+    assert made["id"] == record(report, target_ref="m:f", profile="ci", options={"kinks": "forbid"})["id"]
+    assert made["id"] != record(report, target_ref="m:g", profile="ci", options={"kinks": "forbid"})["id"]
+
+
+def test_a_failure_is_saved_by_name_with_the_command_that_replays_it(tmp_path: Path) -> None:
+    """One file a failure, written over when it fails the same way again."""
+    made = record(failing(), target_ref="m:f")
+    assert save(made, tmp_path) == save(made, tmp_path) == f"gradcheck replay {tmp_path / made['id']}.json"
+    records, _ = read([tmp_path / f"{made['id']}.json"])
+    assert len(records) == 1
+
+
+def test_docs_name_every_field() -> None:
+    """docs/records.md lists each field of a record, of its report, findings and blocks, and the schema's number."""
+    text = (Path(__file__).parents[1] / "docs" / "records.md").read_text(encoding="utf-8")
+    made = record(failing(), target_ref="m:f")
+    told = made["report"]
+    names = {*made, *told, *told["findings"][0], *told["blocks"][0], *made["case"], "missing", "source"}
+    assert {name for name in names if f"`{name}`" not in text} == set()
+    assert f"schema {SCHEMA}" in text
+    assert all(kind.name for kind in Kind)
