@@ -237,3 +237,31 @@ def test_a_linear_backward_in_lower_precision_is_seen_at_simple_values(lower: st
         assert check(from_pair(f, back), x).verdict is Verdict.PASS
         report = check(from_pair(f, lambda i, g, back=back: rounded(back(i, g))), x)
         assert (report.verdict, report.findings[0].kind) == (Verdict.FAIL, Kind.LOW_PRECISION), report
+
+
+def _batch_norm(x: Any) -> Any:
+    return _layer_norm(x.T).T
+
+
+@pytest.mark.parametrize("offset", [1e3, 1e6, 1e8])
+def test_a_normalisation_far_from_zero_is_neither_accused_nor_called_kinked(offset: float) -> None:
+    """A mean of 1e6 is rounded to its ulp: 1e-10 of noise in f and in a gradient that is zero along the mean."""
+    norm = from_pair(_batch_norm, lambda i, g: (_layer_norm_back(i[0].T, g.T).T,))
+    for seed in range(EXAMPLES):
+        rng = np.random.default_rng(seed)
+        x = offset + rng.normal(size=(int(rng.integers(2, 4)), int(rng.integers(1, 4))))
+        report = check(norm, x, seed=seed)
+        assert report.verdict is not Verdict.FAIL, report
+        assert not report.kinks, report
+
+
+def test_a_quiet_output_whose_gradient_is_rounding_is_no_mistake() -> None:
+    """Two examples at 1e6 answer with ±1, so column 1 hardly moves: the claim there, -5e-11, is an ulp of the mean."""
+    norm = from_pair(
+        lambda x, gamma: _batch_norm(x) * gamma,
+        lambda i, g: (_layer_norm_back(i[0].T, (g * i[1]).T).T, (g * _batch_norm(i[0])).sum(0)),
+    )
+    x = np.array([[1000000.3455841921, 1000000.8216181435], [1000000.3304370762, 999998.6968427683]])
+    for seed in range(EXAMPLES):
+        report = check(norm, x, np.array([1.0, -1.0]), seed=seed)
+        assert report.verdict is not Verdict.FAIL, report

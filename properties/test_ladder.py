@@ -177,3 +177,23 @@ def test_a_rung_and_a_reading_are_values() -> None:
     assert eval(repr(rung)) == rung
     reading = read([rung, Rung(1e-2, 2.0, 1e-13)])
     assert eval(repr(reading), {"Reading": Reading}) == reading
+
+
+def bent(off: float, noise: float, steps: tuple[float, ...]) -> list[Rung]:
+    """Slopes that are `off` by a constant and by truncation that outgrows it at a step of 0.05."""
+    return [Rung(h, off + (h / 0.05) ** 2, noise / h) for h in steps]
+
+
+def test_a_wrong_slope_persists_beneath_truncation() -> None:
+    """Between noise and truncation the slope is flat over a factor of 4 only; without its h² term it is over 15."""
+    steps = tuple(2.0**-k for k in range(3, 10))
+    reading = read(bent(-0.3, 2e-4, steps))
+    assert reading.persists
+    assert not read(bent(0.0, 2e-4, steps)).persists
+
+
+def test_what_a_kink_nearby_adds_at_long_steps_does_not_persist() -> None:
+    """Beyond a kink at d the slope is off by c·(1 − d/h), at every shorter step by nothing."""
+    for d in (1e-4, 1e-3, 1e-2, 0.05):
+        steps = tuple(2.0**-k for k in range(3, 22))
+        assert not read([Rung(h, max(0.0, 1 - d / h), 1e-9 / h) for h in steps]).persists

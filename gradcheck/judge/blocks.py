@@ -78,7 +78,9 @@ class Blocks:
         sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
         if self.prober.face > self._face:  # backward rounds as coarsely as forward was found to
             self._face = self.prober.face
-            self.hearing.wobble = wobble_of(self.hearing, self._face)
+            self.hearing.wobble = wobble_of(
+                self.hearing, self.hearing.cotangent, self.hearing.gradients, self._face
+            )
             sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
         guilty = [k for k, reading in enumerate(sweep.readings()) if reading.persists]
         self.kinks.start = None if sweep.has_kinks else next((t for k in guilty if (t := sweep.bend(k))), None)
@@ -247,12 +249,20 @@ class Blocks:
         lifted = np.where(response == 0, 0.0, self._signs(response.size) * weights / weights.max())
         dtype = np.result_type(*(m.dtype for m in self.bench.models if differentiable(m)))
         lifted = lifted.astype(np.float32 if dtype.itemsize < 8 else np.float64).astype(float)
-        claims = [ask(self.hearing, lifted)[b]]
+        gradients = ask(self.hearing, lifted)
+        claims = [gradients[b]]
         if not np.all(np.isfinite(claims[0])):
             return
         direction = np.where(claims[0] < 0, -1.0, 1.0) * self._lengths(self.bench.blocks[b])
         sweep = self.prober.sweep(self.bench.blocks[b], direction, lifted[None, :], claims)
-        if not sweep.has_kinks and any(reading.persists for reading in sweep.readings()):
+        if sweep.has_kinks or not any(reading.persists for reading in sweep.readings()):
+            return
+        # What is quiet may be all rounding; a wrong one is blamed after eight looks at how it rounds, not two.
+        wobbles = wobble_of(self.hearing, lifted, gradients, self._face, patterns=8)
+        sweep = self.prober.sweep(
+            self.bench.blocks[b], direction, lifted[None, :], claims, wobbles[b] if wobbles else None
+        )
+        if any(reading.persists for reading in sweep.readings()):
             self._read(b, sweep, lifted[None, :], claims, outcome)
 
     # -- what all of them use -----------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Scale:
     @property
     def goal(self) -> float:
         """GOAL in float64, its like (eps^⅓ up to a constant) elsewhere: 4e-5 in float32."""
-        return float(max(GOAL, 0.02 * self.small))
+        return GOAL if self.eps < 1e-10 else 0.02 * self.small
 
 
 def is_simple(values: Array) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
 from gradcheck.judge.precision import Scale, grain_of, is_simple, sizes_of
 from gradcheck.judge.sweep import SAFETY, Blocks, Glimpse, Line, Sweep, project
+from gradcheck.judge.wobble import shaken
 from gradcheck.numeric.ladder import NEAR
 
 MAX_RUNGS = 11
@@ -43,6 +44,7 @@ class Prober:
             max([*lowest, np.finfo(np.float32).tiny if self._grain else 0.0])
         )  # subnormals round coarsely
         self._spreads: dict[Blocks, Array] = {}
+        self._shaken: Array | None = None  # how far an ulp's move of the inputs takes each output
 
     # -- the geometry of a move ---------------------------------------------------------------------------------
 
@@ -230,6 +232,10 @@ class Prober:
         near, far = yp + ym - 2 * origin, zp + zm - 2 * origin
         if sweep.kinked is None:
             _find_kinks(sweep, near, far, np.maximum(third, floor))
+            if sweep.has_kinks:  # a mean of 1e6 is rounded to its ulp, whatever the spread is that the steps suit
+                if self._shaken is None:
+                    self._shaken = shaken(self.bench, self.origin)
+                _find_kinks(sweep, near, far, np.maximum(third, floor + self._shaken[::stride]))
             if sweep.has_kinks:
                 right = (4 * (yp - origin) - (zp - origin)) / (2 * t)
                 left = (4 * (origin - ym) - (origin - zm)) / (2 * t)

@@ -58,7 +58,7 @@ class Trial:
             hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
             hearing.right_at = right_at
             self._hear([name for name in laws if name in FIRST], hearing)
-            hearing.wobble = wobble_of(hearing)
+            hearing.wobble = wobble_of(hearing, hearing.cotangent, hearing.gradients)
             self._hear([name for name in laws if name not in FIRST + LAST], hearing)
             if probes and not any(f.kind in (*_FATAL, Kind.IGNORES_COTANGENT) for f in self.findings):
                 hearing.raw, hearing.given = [], []  # the laws have seen them, and they may be large

@@ -2,46 +2,64 @@
 by an ulp.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 import numpy as np
 
 from gradcheck.judge.bench import Array, BackwardError, Bench, ForwardError, as_real, like
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.precision import Scale
 
-_PATTERNS = 2
-"""Ways to move entries up and down. Two entries that move alike are only shifted, which a normalisation does not feel:
-one pattern in two has it so."""
+PATTERNS = 2
+"""Ways to move entries: up or down, and up or not at all. Two entries that move alike are only shifted, which a
+normalisation does not feel: one pattern in two has it so. Two that both move leave their sum even or odd as it was."""
 
 
-def wobble_of(hearing: Hearing, face: float = 0.0) -> list[Array]:
+def wobble_of(
+    hearing: Hearing, cotangent: Array, gradients: Sequence[Array], face: float = 0.0, patterns: int = PATTERNS
+) -> list[Array]:
     """How much each gradient moves, entry by entry, when every input moves by an ulp; empty where backward raises
     there.
+
+    gradients: what backward says of the cotangent at the point itself.
 
     face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is
     no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out.
     """
     bench = hearing.bench
     wobbles: list[Array] = []
-    for pattern in range(_PATTERNS):
+    for pattern in range(patterns):
         moved = {i: _nudged(bench.primals[i], face, pattern) for i in bench.blocks if bench.primals[i].size}
         try:
-            nudged = ask(hearing, hearing.cotangent, moved)
+            nudged = ask(hearing, cotangent, moved)
         except BackwardError:
             return []
-        changes = [_rounding(hearing, b, np.abs(a - hearing.gradients[b]), face) for b, a in enumerate(nudged)]
+        changes = [_rounding(hearing, b, gradients, np.abs(a - gradients[b]), face) for b, a in enumerate(nudged)]
         wobbles = [np.maximum(w, c) for w, c in zip(wobbles, changes, strict=True)] if wobbles else changes
-        if sum(g.size for g in hearing.gradients) > 100_000:
+        if sum(g.size for g in gradients) > 100_000:
             break  # so many entries are moved every which way by one pattern
     return wobbles
 
 
-def _rounding(hearing: Hearing, b: int, change: Array, face: float) -> Array:
+def _rounding(hearing: Hearing, b: int, gradients: Sequence[Array], change: Array, face: float) -> Array:
     """What of a change is rounding: not a percent and more, but for a gradient that is small beside the others."""
     limit = 1e-2 if max(face, hearing.eps(b)) < 1e-10 else 0.3
-    own = float(np.max(np.abs(hearing.gradients[b]), initial=0.0))
-    others = max(float(np.max(np.abs(g), initial=0.0)) for g in hearing.gradients)
+    own = float(np.max(np.abs(gradients[b]), initial=0.0))
+    others = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients)
     change[~(change <= max(limit * own, 1e-6 * others, 1e-300))] = 0.0
     return change.astype(np.float32)
+
+
+def shaken(bench: Bench, origin: Array) -> Array:
+    """How far each output moves, at most, when every input moves by an ulp; a half's twin is not rounded to ulps."""
+    largest = np.zeros(origin.shape)
+    for pattern in range(0 if bench.twin else 4):
+        with suppress(ForwardError):
+            moved = bench.value({i: _nudged(bench.primals[i], 0, pattern) for i in bench.blocks})
+            if moved.shape == origin.shape:
+                np.fmax(largest, np.abs(moved - origin), out=largest)
+    return largest
 
 
 def slow_step(bench: Bench, origin: Array) -> float:
@@ -75,8 +93,9 @@ def _change(bench: Bench, origin: Array, by: float) -> float:
     return float(np.max(np.abs(moved - origin), initial=0.0, where=np.isfinite(moved) & np.isfinite(origin)))
 
 
-def _nudged(primal: Array, face: float, pattern: int = 0) -> Array:
-    """Every entry moved by one ulp, up or down by its own last bits.
+def _nudged(primal: Array, by: float, pattern: int = 0) -> Array:
+    """Every entry moved by an ulp (or a relative `by`) as its own last bits say: up or down in even patterns, up or
+    not at all in odd ones.
 
     Equal entries stay equal and zeros stay zero, so that no tie is broken and no kink crossed that the values sit on.
     """
@@ -86,5 +105,6 @@ def _nudged(primal: Array, face: float, pattern: int = 0) -> Array:
     if size in (2, 4, 8):
         bits = flat.view(f"u{size}") >> pattern
         up = ((bits ^ (bits >> 1) ^ (bits >> 3)) & 1).astype(bool)
-    eps = max(face, float(np.finfo(flat.dtype).eps))
-    return like(flat * np.where(up, 1 + eps, 1 - eps).astype(flat.dtype), primal)
+    signs = np.where(up, 1, -1 if pattern % 2 == 0 else 0).astype(flat.dtype)
+    ulps = np.spacing(np.where(flat == 0, 1, np.abs(flat))) * flat.dtype.type(max(1.0, by / np.finfo(flat.dtype).eps))
+    return like(np.where(flat == 0, flat, flat + signs * ulps), primal)
