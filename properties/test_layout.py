@@ -19,7 +19,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "campaign": {"render", "strategies", "adapters", "judge", "target", "report"},
     "plugin": {"render", "cost", "strategies", "adapters", "judge", "target", "report"},
     "render": {"report"},
-    "render.block": {"report"},
     "systems": {"backprop", "numeric"},
     "cost": {"strategies", "adapters", "backprop", "target", "report"},
     "judge.search": {"strategies", "adapters", "judge", "target", "report"},
@@ -29,11 +28,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backprop": {"target", "report"},
     "numeric": set(),
     "target": {"report"},
-    "report": {"render.block"},
+    "report": {"render"},
 }
 # judge/search.py drives Hypothesis and so sits above strategies; judge itself only passes its name on. A report's text
 # is drawn by the room that draws, when somebody asks for it.
-UPWARD_BY_DESIGN = {("judge", "judge.search"), ("report", "render.block")}
+UPWARD_BY_DESIGN = {("judge", "judge.search"), ("report", "render")}
 
 
 def room_of(module: str) -> str:

@@ -81,7 +81,7 @@ def check_laws(target: Any, *inputs: Any, laws: tuple[str, ...] = tuple(LAWS), s
         if name not in LAWS:
             raise ValueError(f"laws names {name!r}; the laws are {', '.join(LAWS)}")
     trial = Trial(_bench(*as_target(target).bound(inputs), None), seed)
-    with _quiet():
+    with quiet():
         trial.judge(laws, probes=False)
     return trial.report()
 
@@ -115,7 +115,7 @@ def _judge(
     bench = _bench(target, inputs, budget)
     bench.conjugate = conjugate
     trial = Trial(bench, seed, forbid_kinks=forbid_kinks, slack=slack)
-    with _quiet():
+    with quiet():
         try:
             bench.deadline = math.inf if timeout is None else time.monotonic() + timeout
             with time_limit(timeout):
@@ -138,7 +138,7 @@ def _bench(target: Target, inputs: tuple[Any, ...], budget: int | None) -> Bench
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """A target's warnings are not the caller's, and its random numbers are not taken from the caller's streams."""
     with preserved_randomness(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
