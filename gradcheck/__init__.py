@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gradcheck.adapters import as_target as as_target
+    from gradcheck.adapters.torch_ import from_torch as from_torch
     from gradcheck.judge import assert_gradients as assert_gradients
     from gradcheck.judge import check as check
     from gradcheck.judge import search as search
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Target": "gradcheck.target",
     "as_target": "gradcheck.adapters",
+    "from_torch": "gradcheck.adapters.torch_",
     "from_pair": "gradcheck.target",
     "from_pullback": "gradcheck.target",
     "Verdict": "gradcheck.report",

@@ -22,7 +22,7 @@ class Adapter(Protocol):
     adapt: Callable[..., Target]
 
 
-ADAPTERS: tuple[str, ...] = ()
+ADAPTERS: tuple[str, ...] = ("torch_",)
 """Own adapters, by module; asked in this order, before those of other packages."""
 
 

@@ -1,0 +1,141 @@
+"""Derivatives: which one a target is judged by, and forward mode seen as the pullback that it implies."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradcheck.adapters.flat import Array
+from gradcheck.target import Pullback, Target
+
+Jvp = Callable[[int, Array, Sequence[Array]], Sequence[Array]]
+
+_SUFFIX = {
+    (1, "reverse"): "",
+    (1, "forward"): ", forward mode",
+    (2, "reverse"): ", double backward",
+    (2, "forward"): ", forward mode of backward",
+}
+
+
+def derivative(label: str, order: int, mode: str) -> str:
+    """The name of a target that is judged by this derivative; raises ValueError where there is none such.
+
+    >>> derivative("gelu", 1, "reverse"), derivative("gelu", 2, "forward")
+    ('gelu', 'gelu, forward mode of backward')
+    """
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1, the gradient, or 2, the gradient of the gradient; got {order!r}")
+    if mode not in ("reverse", "forward"):
+        raise ValueError(f"mode must be 'reverse', the backward pass, or 'forward', the jvp; got {mode!r}")
+    return label + _SUFFIX[order, mode]
+
+
+def unbound(label: str, names: tuple[str | None, ...], bind: Callable[..., tuple[Target, tuple[Any, ...]]]) -> Target:
+    """A target that has to see its inputs before it can be called.
+
+    >>> unbound("layer", (), lambda *inputs: None).value(1.0)
+    Traceback (most recent call last):
+    TypeError: layer has to see its inputs first: call the target that bind(*inputs) returns
+    """
+
+    def refuse(*inputs: Any) -> Any:
+        raise TypeError(f"{label} has to see its inputs first: call the target that bind(*inputs) returns")
+
+    return Target(label, refuse, refuse, names, bind=bind)
+
+
+class Differentiable(Protocol):
+    """What a framework offers for flat arrays, parameters among them."""
+
+    def outputs(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs, as arrays that are the caller's to keep."""
+
+    def linearize(self, arrays: Sequence[Array]) -> Pullback:
+        """The pullback at these inputs."""
+
+    def jvp(self, position: int, tangent: Array, arrays: Sequence[Array]) -> Sequence[Array]:
+        """The tangents of the outputs while one input moves along `tangent` and the others are held."""
+
+
+def bound(
+    label: str,
+    call: Differentiable,
+    moving: Sequence[bool],
+    names: Sequence[str | None],
+    parameters: Mapping[str, Array],
+    notes: Sequence[str],
+    mode: str,
+) -> Target:
+    """The target that a framework's call is, `parameters` being its last inputs; what does not move is frozen."""
+
+    def value(*arrays: Array) -> Any:
+        outputs = call.outputs(arrays)
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def linearize(*arrays: Array) -> Pullback:
+        return call.linearize(arrays) if mode == "reverse" else implied_pullback(call.jvp, moving, arrays)
+
+    frozen = frozenset(i for i, moves in enumerate(moving) if not moves)
+    return Target(
+        label, value, linearize, tuple(names), frozen, parameters, linearizing_evaluates=True, notes=tuple(notes)
+    )
+
+
+def cotangents_like(outputs: Sequence[Array]) -> dict[str, Array]:
+    """A fixed cotangent for every output, of its shape and dtype, by name: signs at random, sizes 0.5 … 1.5.
+
+    The gradient is a function of the inputs and of these, and linear in them; all ones would hide a softmax.
+    """
+    rng = np.random.default_rng(0)
+    names = ["cotangent"] if len(outputs) == 1 else [f"cotangent[{i}]" for i in range(len(outputs))]
+    draws = [rng.choice([-1.0, 1.0], o.shape) * rng.uniform(0.5, 1.5, o.shape) for o in outputs]
+    return {name: np.asarray(v).astype(o.dtype) for name, v, o in zip(names, draws, outputs, strict=True)}
+
+
+def implied_pullback(jvp: Jvp, moving: Sequence[bool], inputs: Sequence[Array]) -> Pullback:
+    """The pullback that forward mode implies: Jᵀv has the entries ⟨v, J eᵢ⟩, one jvp for each entry that moves.
+
+    The Jacobian is computed when a cotangent is first given, and kept.
+
+    >>> back = implied_pullback(lambda position, tangent, inputs: [3 * tangent], [True], [np.zeros(2)])
+    >>> back(np.array([1.0, 2.0]))
+    (array([3., 6.]),)
+    """
+    columns: list[list[Sequence[Array]]] = []
+
+    def pullback(cotangent: Any) -> tuple[Array | None, ...]:
+        if not columns:
+            for i, (x, moves) in enumerate(zip(inputs, moving, strict=True)):
+                columns.append([jvp(i, e, inputs) for e in _basis(x)] if moves else [])
+        cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+        return tuple(
+            _gathered([[_inner(v, u) for v, u in zip(cotangents, us, strict=True)] for us in column], x)
+            if moves
+            else None
+            for x, column, moves in zip(inputs, columns, moving, strict=True)
+        )
+
+    return pullback
+
+
+def _basis(x: Array) -> Iterator[Array]:
+    for entry in range(x.size):
+        for unit in (1, 1j) if x.dtype.kind == "c" else (1,):
+            e = np.zeros(x.shape, x.dtype)
+            e.reshape(-1)[entry] = unit
+            yield e
+
+
+def _inner(v: Array, u: Array) -> float:
+    """Re ⟨v, u⟩ in double precision, so that it owes nothing to the order of summation."""
+    wide = np.complex128 if np.iscomplexobj(v) or np.iscomplexobj(u) else np.float64
+    return float(np.real(np.vdot(np.asarray(v).astype(wide), np.asarray(u).astype(wide))))
+
+
+def _gathered(entries: list[list[float]], x: Array) -> Array:
+    """The gradient of x from what each of its entries answered, summed over the outputs."""
+    flat: Array = np.array([sum(row) for row in entries], dtype=np.float64)
+    if x.dtype.kind == "c":  # an entry answered along 1 and along i
+        flat = flat[0::2] + 1j * flat[1::2]
+    return flat.astype(x.dtype).reshape(x.shape)

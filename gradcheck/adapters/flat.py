@@ -1,0 +1,131 @@
+"""Flat: a call of somebody's function, seen as one of arrays: nested inputs laid out, and put back for each call.
+
+What all the framework adapters share. A framework says which leaves are arrays to it and how to turn them into NumPy's;
+every other leaf (a Python number, a string, None, a random key) is a setting and stays what it is.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradcheck.adapters.trees import leaves, mapped
+
+Array = npt.NDArray[Any]
+
+
+def framework(name: str, asked: str, extra: str | None = None) -> Any:
+    """Import a framework when its adapter is asked for.
+
+    >>> framework("no_such_framework", "from_torch", "torch")
+    Traceback (most recent call last):
+    ImportError: from_torch needs no_such_framework, which cannot be imported (No module named 'no_such_framework'); \
+install it: pip install "gradcheck[torch]"
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as missing:
+        package = f'"gradcheck[{extra}]"' if extra else name
+        raise ImportError(
+            f"{asked} needs {name}, which cannot be imported ({missing}); install it: pip install {package}"
+        ) from missing
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The inputs of one call: `originals` the leaves that are arrays, `names` their labels, `frozen` positions among
+    them; `tree` the inputs as given.
+    """
+
+    tree: tuple[Any, ...]
+    is_array: Callable[[Any], bool]
+    originals: tuple[Any, ...]
+    names: tuple[str | None, ...]
+    frozen: frozenset[int]
+
+    def rebuilt(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The inputs again, with these values in the place of the array leaves."""
+        rest = iter(values)
+        return tuple(mapped(self.tree, lambda _, leaf: next(rest) if self.is_array(leaf) else leaf))
+
+
+def flattened(
+    inputs: Sequence[Any],
+    names: Sequence[str | None],
+    is_array: Callable[[Any], bool],
+    frozen: Iterable[int | str],
+    target: str,
+) -> Flat:
+    """Lay out inputs; `frozen` names inputs, leaves ("batch['mask']") or positions of inputs.
+
+    Raises ValueError for a frozen input that is not there.
+    """
+    frozen = (frozen,) if isinstance(frozen, int | str) else tuple(frozen)
+    originals: list[Any] = []
+    labels: list[str | None] = []
+    held: set[int] = set()
+    met: set[int | str] = set()
+    for i, value in enumerate(inputs):
+        name = names[i] if i < len(names) else None
+        for path, leaf in leaves(value):
+            label = (name or f"inputs[{i}]") + path if name or path else None
+            aliases = {alias for alias in (i, name, label) if alias is not None}
+            met |= aliases
+            if is_array(leaf):
+                if aliases.intersection(frozen):
+                    held.add(len(originals))
+                originals.append(leaf)
+                labels.append(label)
+    unknown = [item for item in frozen if item not in met]
+    if unknown:
+        raise ValueError(
+            f"{target}: frozen names {unknown[0]!r}, but the inputs are {', '.join(map(str, _in_order(met)))}; "
+            f"name one of these or give its position"
+        )
+    return Flat(tuple(inputs), is_array, tuple(originals), tuple(labels), frozenset(held))
+
+
+def _in_order(met: set[int | str]) -> list[int | str]:
+    return sorted(met, key=lambda item: (isinstance(item, str), str(item)))
+
+
+def names_of(f: Callable[..., Any], skip: int = 0) -> tuple[str | None, ...]:
+    """The names of a function's positional parameters, without the first `skip`; () where there is no signature.
+
+    >>> names_of(lambda ctx, x, *rest: x, skip=1)
+    ('x',)
+    """
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # builtins may have none
+        return ()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in parameters if p.kind in positional)[skip:]
+
+
+def name_of(f: Any) -> str:
+    """What to call somebody's function in a report.
+
+    >>> name_of(np.sin), name_of(lambda x: x), name_of(np.random.default_rng(0))
+    ('sin', 'lambda', 'Generator')
+    """
+    name = getattr(f, "__name__", None)
+    return "lambda" if name == "<lambda>" else name if isinstance(name, str) else type(f).__name__
+
+
+def varied(array: Array, seed: int) -> Array:
+    """A parameter that is the same everywhere, at other values: a normalisation wrong for any scale but 1 is invisible.
+
+    Ones become 0.75 … 1.25, zeros −0.25 … 0.25; sign and size stay, and so does what varies already.
+
+    >>> varied(np.ones(2), 0).round(2), varied(np.array([1.0, 2.0]), 0)
+    (array([1.07, 0.88]), array([1., 2.]))
+    """
+    if array.size < 2 or not np.all(array == array.flat[0]):
+        return array
+    spread = np.random.default_rng(seed).uniform(-0.25, 0.25, array.shape)
+    return np.asarray(spread + 0 * array if not array.flat[0] else array * (1 + spread)).astype(array.dtype)

@@ -1,0 +1,116 @@
+"""Torch call: one torch function at inputs of one structure, NumPy arrays in and out: its value, pullback and jvp."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.flat import Array
+from gradcheck.adapters.tensors import array_of, tensor_of
+from gradcheck.target import Pullback
+
+Run = Callable[[Sequence[Any]], list[Any]]
+"""run(tensors) -> the tensors among the outputs."""
+
+_FORWARD_SEED, _BACKWARD_SEED = 0, 1
+"""Not the same: a backward that draws its dropout mask anew, rather than remember it, has to be caught."""
+
+
+@dataclass
+class Call:
+    """run: from leaf tensors to output tensors. moving: which of them are differentiated. device: where they live.
+
+    `draws`: random numbers are drawn, which fill memory in its order: inputs are laid out in C order, so that the same
+    values get the same mask.
+    """
+
+    run: Run
+    moving: Sequence[bool]
+    device: Any
+    draws: bool = False
+
+    def outputs(self, arrays: Sequence[Array]) -> list[Array]:
+        """The outputs on the path that backward would follow: in grad mode, the inputs requiring grad."""
+        torch: Any = sys.modules["torch"]
+        with state(_FORWARD_SEED):
+            before = torch.get_rng_state()
+            outputs = [array_of(o) for o in self.run(self._tensors(arrays))]
+            self.draws = self.draws or not torch.equal(before, torch.get_rng_state())
+        return outputs
+
+    def linearize(self, arrays: Sequence[Array]) -> Pullback:
+        """One recorded graph, and the pullback that goes back through it as often as asked.
+
+        The cotangent tensor has the memory of the cotangent given: a backward that writes into it is seen to.
+        """
+        with state(_FORWARD_SEED):
+            tensors = self._tensors(arrays)
+            outputs = self.run(tensors)
+        wanted = [t for t, moves in zip(tensors, self.moving, strict=True) if moves]
+
+        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
+            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+            with state(_BACKWARD_SEED):
+                given = [tensor_of(c, o.device) for c, o in zip(cotangents, outputs, strict=True)]
+                found = iter([array_of(g) for g in gradients(outputs, wanted, given, retain_graph=True)])
+            return tuple(next(found) if moves else None for moves in self.moving)
+
+        return pullback
+
+    def jvp(self, position: int, tangent: Array, arrays: Sequence[Array]) -> list[Array]:
+        """The tangents of the outputs where one input moves along `tangent`; zeros where an output does not."""
+        torch: Any = sys.modules["torch"]
+        dual = torch.autograd.forward_ad
+        with state(_FORWARD_SEED), dual.dual_level():
+            tensors = self._tensors(arrays)
+            tensors[position] = dual.make_dual(tensors[position], tensor_of(tangent, self.device))
+            outputs = [(o, dual.unpack_dual(o).tangent) for o in self.run(tensors)]
+            return [array_of(torch.zeros_like(o) if t is None else t) for o, t in outputs]
+
+    def _tensors(self, arrays: Sequence[Array]) -> list[Any]:
+        """Leaves of a new graph with the memory of the arrays."""
+        if self.draws:
+            arrays = [np.array(a, order="C") for a in arrays]
+        return [tensor_of(a, self.device).requires_grad_(m) for a, m in zip(arrays, self.moving, strict=True)]
+
+
+def gradient_of(run: Run, moving: Sequence[bool], start: int) -> Run:
+    """The gradient as a function of inputs, cotangents (from `start` on) and parameters: double backward's function."""
+
+    def gradient(tensors: Sequence[Any]) -> list[Any]:
+        stop = start + len(tensors) - len(moving)
+        primals, cotangents = [*tensors[:start], *tensors[stop:]], tensors[start:stop]
+        outputs = [o for o in run(primals) if floats(o)]
+        wanted = [t for t, moves in zip(primals, moving, strict=True) if moves]
+        return gradients(outputs, wanted, cotangents, create_graph=True)
+
+    return gradient
+
+
+def gradients(outputs: Sequence[Any], wanted: Sequence[Any], cotangents: Sequence[Any], **options: bool) -> list[Any]:
+    """Of outputs with their cotangents with respect to the wanted tensors; zeros where nothing leads back to one."""
+    torch: Any = sys.modules["torch"]
+    reached = [(o, c) for o, c in zip(outputs, cotangents, strict=True) if o.requires_grad]
+    if not reached:
+        return [torch.zeros_like(t) for t in wanted]
+    return list(
+        torch.autograd.grad([o for o, _ in reached], wanted, [c for _, c in reached], materialize_grads=True, **options)
+    )
+
+
+def floats(tensor: Any) -> bool:
+    """Whether a tensor can carry a gradient."""
+    return bool(tensor.is_floating_point() or tensor.is_complex())
+
+
+@contextlib.contextmanager
+def state(seed: int) -> Iterator[None]:
+    """Grad mode on and the generators seeded; afterwards both are as they were."""
+    torch: Any = sys.modules["torch"]
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,79 @@
+"""Torch module: a module as a function of its inputs and parameters, itself left as it is."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gradcheck.adapters.flat import Array, varied
+from gradcheck.adapters.tensors import array_of
+from gradcheck.adapters.torch_call import floats, state
+from gradcheck.adapters.trees import mapped
+
+
+@dataclass(frozen=True)
+class Functional:
+    """parameters: what is judged, in the dtype of the inputs; constants: buffers and the other parameters, cloned for
+    every call, so that running statistics start from the same.
+    """
+
+    module: Any
+    parameters: Mapping[str, Array]
+    constants: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    def __call__(self, inputs: tuple[Any, ...], parameters: Sequence[Any], casts: Mapping[Any, Any]) -> Any:
+        """The module's outputs; floating constants follow `casts`, from the dtype they were bound in to another."""
+        torch: Any = sys.modules["torch"]
+        constants = {k: c.clone().to(casts.get(c.dtype, c.dtype)) for k, c in self.constants.items()}
+        given = self._hooked(dict(zip(self.parameters, parameters, strict=True)))
+        return torch.func.functional_call(self.module, {**given, **constants}, inputs)
+
+    def _hooked(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The hooks registered on a parameter are kept on the tensor that stands for it."""
+        for name, tensor in parameters.items():
+            for hook in (self.module.get_parameter(name)._backward_hooks or {}).values():
+                tensor.register_hook(hook)
+        return parameters
+
+
+def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functional:
+    """A module to be called with inputs of these dtypes, the floating ones among them.
+
+    Where module and inputs have one dtype each, the module's parameters and buffers are cast to the inputs'.
+    """
+    _settle(module, inputs)
+    own = dict(module.named_parameters())
+    there = {p.dtype for p in own.values() if floats(p)}
+    casts = dict(zip(there, dtypes, strict=True)) if len(there) == len(dtypes) == 1 else {}
+    judged = {k: array_of(p.to(casts.get(p.dtype, p.dtype))) for k, p in own.items() if p.requires_grad}
+    parameters = {k: varied(a, seed) for seed, (k, a) in enumerate(judged.items())}
+    constants = {k: c.detach() for k, c in (*own.items(), *module.named_buffers()) if k not in judged}
+    constants = {k: c.to(casts.get(c.dtype, c.dtype)) for k, c in constants.items()}
+    notes = []
+    if casts and there != dtypes:
+        notes.append(
+            f"parameters and buffers, which are {_word(there)}, are taken as {_word(dtypes)}, as the inputs are"
+        )
+    if moved := [k for k in judged if parameters[k] is not judged[k]]:
+        notes.append(f"constant as they start, so judged at values around that: {', '.join(moved)}")
+    if held := [k for k in own if k not in judged]:
+        notes.append(f"held, since they do not require grad: {', '.join(held)}")
+    return Functional(module, parameters, constants, tuple(notes))
+
+
+def _settle(module: Any, inputs: tuple[Any, ...]) -> None:
+    """A lazy module learns its sizes from its first call, which it is given in its own dtype."""
+    torch: Any = sys.modules["torch"]
+    lazy = [p for p in (*module.parameters(), *module.buffers()) if torch.nn.parameter.is_lazy(p)]
+
+    def cast(path: str, leaf: Any) -> Any:
+        return leaf.to(lazy[0].dtype) if isinstance(leaf, torch.Tensor) and floats(leaf) else leaf
+
+    if lazy:
+        with state(0), torch.no_grad():
+            module(*mapped(inputs, cast))
+
+
+def _word(dtypes: set[Any]) -> str:
+    return ", ".join(sorted(str(d).removeprefix("torch.") for d in dtypes))
