@@ -241,12 +241,13 @@ def _plan(
     else:
         cases = cases_by_letter(shapes, dtypes)
     letters = list(dict.fromkeys(axis for axes in shapes.values() for axis in axes if isinstance(axis, str)))
-    make = _maker(target, letters, frozen)
+    make = maker(target, letters, frozen)
     targets = target if isinstance(target, st.SearchStrategy) else st.just(target)
     return make, st.tuples(targets, cases)
 
 
-def _maker(target: Any, letters: Sequence[str], frozen: Sequence[int | str]) -> Callable[[Any, Case], Target]:
+def maker(target: Any, letters: Sequence[str], frozen: Sequence[int | str] = ()) -> Callable[[Any, Case], Target]:
+    """How the target of an example is made, from what the strategy of targets drew, if it is one, and the case."""
     if isinstance(target, st.SearchStrategy):
         return lambda drawn, case: as_target(drawn, frozen=frozen)
     if not isinstance(target, Target) and callable(target):
