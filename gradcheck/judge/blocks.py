@@ -21,7 +21,7 @@ from gradcheck.report import Finding, Kind, place
 class Blocks:
     """The numeric part of a trial: sweeps of every block for the same cotangents, and what they find."""
 
-    def __init__(self, prober: Prober, hearing: Hearing, cotangents: Array, rng: np.random.Generator) -> None:
+    def __init__(self, prober: Prober, hearing: Hearing, cotangents: Array, rng: "np.random.Generator") -> None:
         self.bench = hearing.bench
         self.prober = prober
         self.hearing = hearing

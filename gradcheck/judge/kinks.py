@@ -26,7 +26,7 @@ _TOLD = 64
 class Kinks:
     """Judges blocks along whose directions some output has a kink at the point itself."""
 
-    def __init__(self, prober: Prober, hearing: Hearing, rng: np.random.Generator) -> None:
+    def __init__(self, prober: Prober, hearing: Hearing, rng: "np.random.Generator") -> None:
         self.prober = prober
         self.hearing = hearing
         self.rng = rng

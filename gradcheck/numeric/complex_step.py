@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradcheck.numeric.ecnoise import line_noise
 from gradcheck.numeric.estimate import Estimate
 from gradcheck.numeric.line import Line
-from gradcheck.numeric.noise import line_noise
 from gradcheck.numeric.richardson import Richardson
 from gradcheck.numeric.stencils import Central
 

@@ -9,10 +9,10 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from gradcheck.numeric import validate
+from gradcheck.numeric.ecnoise import line_noise
 from gradcheck.numeric.estimate import Estimate
 from gradcheck.numeric.lepski import Climb
 from gradcheck.numeric.line import Line
-from gradcheck.numeric.noise import line_noise
 
 Array = NDArray[Any]
 

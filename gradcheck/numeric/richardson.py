@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gradcheck.numeric.ecnoise import FIRST, MANTISSA, line_noise
 from gradcheck.numeric.estimate import Estimate
 from gradcheck.numeric.lepski import Climb
 from gradcheck.numeric.line import Line
-from gradcheck.numeric.noise import FIRST, MANTISSA, line_noise
 from gradcheck.numeric.stencils import stencil_weights
 
 Array = NDArray[Any]
