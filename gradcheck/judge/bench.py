@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.target import Pullback, Target
 
-Array = npt.NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _SHARED = 4096
 """Entries up to which an input is copied afresh for every call; larger ones are shared and compared afterwards."""

@@ -7,10 +7,8 @@ quiet outputs with a cotangent that lifts them.
 import numpy as np
 
 from gradcheck.judge.bench import Array, as_real, differentiable
-from gradcheck.judge.diagnose import diagnose
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks, bad_subgradient
-from gradcheck.judge.locate import locate
 from gradcheck.judge.outcome import Outcome
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Sweep
@@ -105,6 +103,10 @@ class Blocks:
                 self.kinks.note(b, sweep)
                 outcome.forgive()
                 return False
+            # only a failure needs these: a third of what the judge's import takes
+            from gradcheck.judge.diagnose import diagnose
+            from gradcheck.judge.locate import locate
+
             found = locate(self.prober, self.hearing, b, sweep, k, cotangents[k], claims[k])
             if found is None:  # nothing was left of it entry by entry
                 outcome.reason = f"{place(outcome.label)}: a disagreement that no entry confirms; try another seed"
