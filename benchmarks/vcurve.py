@@ -9,8 +9,9 @@ import math
 import numpy as np
 
 from gradcheck.judge.bench import Bench
+from gradcheck.judge.moves import Line
 from gradcheck.judge.probe import Prober
-from gradcheck.judge.sweep import SAFETY, Line
+from gradcheck.judge.sweep import SAFETY
 from gradcheck.target import from_pair
 
 STEPS = 10.0 ** np.arange(-11, 0.5)

@@ -16,8 +16,9 @@ from gradcheck.adapters import as_target
 from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.judge.hearing import Hearing, hear
+from gradcheck.judge.moves import Line
 from gradcheck.judge.probe import Prober
-from gradcheck.judge.sweep import SAFETY, Line, Sweep
+from gradcheck.judge.sweep import SAFETY, Sweep
 from gradcheck.judge.verdict import quiet
 from gradcheck.report import Report
 

@@ -11,34 +11,27 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
+from gradcheck.judge.bench import Array, Bench
+from gradcheck.judge.moves import Blocks, Line, Moves, each, project
 from gradcheck.judge.precision import Scale, grain_of, is_simple, sizes_of
-from gradcheck.judge.sweep import SAFETY, Blocks, Glimpse, Line, Sweep, project
+from gradcheck.judge.sweep import SAFETY, Sweep
 from gradcheck.judge.wobble import shaken
 from gradcheck.numeric.ladder import NEAR
 
 MAX_RUNGS = 11
 """Pairs of forward calls a line may cost: three make the first reading, the others are asked for by disagreement."""
 
-SAMPLE = 1 << 16
-"""Outputs looked at one by one for noise and kinks; of more, an even sample, until there is a disagreement to
-explain.
-"""
 
-
-class Prober:
+class Prober(Moves):
     """Sweeps of one bench; remembers the noise of each output and the precision that f really has."""
 
     def __init__(self, bench: Bench, origin: Array, slack: float = 1.0) -> None:
-        self.bench = bench
-        self.origin = origin
+        super().__init__(bench, origin)
         self.slack = slack
         self.slow = 1.0  # the longest step over which f is slow
         self.face = 0.0  # eps of a lower precision found behind a higher one
-        self._finite = np.isfinite(origin)
-        self._whole = bool(self._finite.all())
         self._sizes = sizes_of(bench, origin)
-        self._grain = grain_of(origin[:: self._stride(full=False)])
+        self._grain = grain_of(origin[:: self.stride(full=False)])
         lowest = [np.finfo(float if bench.twin else m.dtype).tiny for m in bench.models if m.dtype.kind in "fc"]
         self._tiny = float(
             max([*lowest, np.finfo(np.float32).tiny if self._grain else 0.0])
@@ -46,83 +39,15 @@ class Prober:
         self._spreads: dict[Blocks, Array] = {}
         self._shaken: Array | None = None  # how far an ulp's move of the inputs takes each output
 
-    # -- the geometry of a move ---------------------------------------------------------------------------------
-
     def scale(self, position: Blocks) -> Scale:
         """The precision at which a block is judged: the coarsest of its own, the outputs' and what is found behind
         them.
         """
         if self.bench.twin:
             return Scale(max(float(np.finfo(np.float64).eps), self.face))
-        own = [np.finfo(self.bench.primals[p].dtype).eps for p in _each(position)]
+        own = [np.finfo(self.bench.primals[p].dtype).eps for p in each(position)]
         outs = [np.finfo(m.dtype).eps for m in self.bench.models if m.dtype.kind in "fc"]
         return Scale(float(max([*own, *outs, self.face])))
-
-    def unit(self, position: Blocks) -> Array:
-        """The natural length of a move of each entry: its own size, the block's where it is far smaller, 1 where all
-        are 0.
-
-        A block with a large common offset (batch norm at mean 1e6) lives on the scale of its spread, not of its mean.
-        """
-        if isinstance(position, tuple):
-            return np.concatenate([self.unit(p) for p in position])
-        values = as_real(self.bench.primals[position])
-        sample = values[:: max(1, values.size // SAMPLE)].astype(np.float64)
-        sample = sample[np.isfinite(sample)]
-        nonzero = np.abs(sample[sample != 0])
-        if not nonzero.size:
-            return np.ones(values.size)
-        typical = float(np.median(nonzero))
-        size = np.abs(values).astype(np.float64)
-        np.maximum(size, 1e-2 * typical, out=size, where=values != 0)
-        size[(values == 0) | ~np.isfinite(values)] = typical
-        spread = float(np.std(sample))
-        if spread > 1e-9 * typical:
-            np.minimum(size, max(10 * spread, 1e-9 * typical), out=size)
-        return size
-
-    def at(self, position: Blocks, direction: Array, t: float) -> tuple[Array, Array] | None:
-        """(realised displacement, outputs) at x + t u, or None where f raises there or is not finite where it was."""
-        moved, displacements, start = {}, [], 0
-        for p in _each(position):
-            primal = self.bench.primals[p]
-            flat = as_real(primal)
-            wide = np.longdouble if flat.dtype == np.longdouble else np.float64
-            model = primal.astype(wide) if self.bench.twin else primal
-            there = wide(t) * direction[start : start + flat.size]
-            there += flat
-            part = there.astype(as_real(model).dtype, copy=False)
-            moved[p] = like(part, model)
-            displacements.append(part.astype(wide) - flat)
-            start += flat.size
-        displacement = displacements[0] if len(displacements) == 1 else np.concatenate(displacements)
-        if not np.all(np.isfinite(displacement)):
-            return None
-        try:
-            outputs = self.bench.value(moved)
-        except ForwardError:
-            return None
-        if outputs.shape != self.origin.shape or not np.all(np.isfinite(outputs) | ~self._finite):
-            return None
-        return displacement, outputs
-
-    def glimpse(self, line: Line, t: float, *, full: bool = True) -> Glimpse | None:
-        """f at x + t u as the line reads it; None where it is not defined there."""
-        there = self.at(line.position, line.direction, t)
-        if there is None:
-            return None
-        displacement, outputs = there
-        claimed = line.claimed(displacement)
-        del there, displacement
-        stride = self._stride(full)
-        sample = outputs[::stride].copy() if stride > 1 else outputs
-        change = np.subtract(outputs, self.origin, out=outputs if stride > 1 else None)
-        if not self._whole:
-            change[~self._finite] = 0
-        residual = np.asarray(line.cotangents @ change - claimed, dtype=float)
-        return Glimpse(residual, project(line.cotangents, change[::stride]), bool(change.any()), sample)
-
-    # -- a sweep ------------------------------------------------------------------------------------------------
 
     def sweep(
         self,
@@ -153,7 +78,7 @@ class Prober:
             size=2 * project(cotangents, self._sizes),
             eps=scale.eps,
             slack=self.slack,
-            lean=self._stride(full) > 1,
+            lean=self.stride(full) > 1,
         )
         first = start or min(scale.small, self.slow)
         if first < 8 * scale.eps:
@@ -224,7 +149,7 @@ class Prober:
                 self._settle_edge(sweep, side, t)
             return None
         yp, ym, zp, zm = (at[side].outputs for side in (1, -1, 2, -2))  # type: ignore[union-attr]
-        stride = self._stride(not sweep.lean)
+        stride = self.stride(not sweep.lean)
         origin, floor = self.origin[::stride], sweep.eps * self._sizes[::stride]
         for outputs in (yp, ym):
             self._find_face(outputs, sweep)
@@ -253,7 +178,7 @@ class Prober:
     def _settle_edge(self, sweep: Sweep, side: int, t: float) -> None:
         """However small the step, f is defined on one side only: one-sided rungs from here on."""
         sweep.edge = side
-        sweep.spread = sweep.eps * self._sizes[:: self._stride(not sweep.lean)]
+        sweep.spread = sweep.eps * self._sizes[:: self.stride(not sweep.lean)]
         sweep.sigma = 4 * project(sweep.line.cotangents, sweep.spread)
         for step in (t, 30 * t, 900 * t, 27000 * t):
             self._add(sweep, step)
@@ -276,7 +201,7 @@ class Prober:
 
     def _find_face(self, outputs: Array, sweep: Sweep) -> None:
         """Outputs that moved and are all float32 (float16) numbers were computed so, whatever their dtype says."""
-        moved = outputs != self.origin[:: self._stride(not sweep.lean)]
+        moved = outputs != self.origin[:: self.stride(not sweep.lean)]
         if self.face or not moved.any():
             return
         values = outputs[moved]
@@ -315,9 +240,6 @@ class Prober:
         largest = max(float(np.max(np.abs(p), initial=0.0)) for p in self.bench.primals if p.dtype.kind in "fc")
         sizes = np.linalg.norm(cotangents, axis=1) * max(eps, self._grain) * largest
         return np.asarray(self._grain * project(cotangents, self._sizes) + sizes)
-
-    def _stride(self, full: bool) -> int:
-        return 1 if full else max(1, self.origin.size // SAMPLE)
 
 
 def _wanted(sweep: Sweep, scale: Scale) -> float | None:
@@ -367,7 +289,3 @@ def _find_kinks(sweep: Sweep, near: Array, far: Array, noise: Array) -> None:
     seen = (a > 30 * quiet) & np.isfinite(a) & np.isfinite(b)
     sweep.kinked = seen & (b < 2.9 * a)  # smooth: ×4; kink: ×2; jump: ×1
     sweep.jumping = sweep.kinked & (b < 1.4 * a)
-
-
-def _each(position: Blocks) -> tuple[int, ...]:
-    return position if isinstance(position, tuple) else (position,)

@@ -1,51 +1,17 @@
 """Sweep: what moving along one direction has shown, rung by rung, and how it is read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 
 from gradcheck.judge.bench import Array
+from gradcheck.judge.moves import Blocks, Glimpse, Line
 from gradcheck.numeric.ladder import NEAR, Reading, Rung, read
-
-Blocks = int | tuple[int, ...]
-"""The position of the input that moves, or of several that move together."""
 
 SAFETY = 8.0
 """How many estimated standard deviations of noise a bar is wide. An estimate from two samples is below 1/5 of the truth
 once in 25 (χ² with 2 degrees of freedom), below 1/8 once in 60; persistence over several rungs covers the rest."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A direction through the point, the cotangents that f's change is read with, and what they claim of it.
-
-    position: the block that moves; direction: flat, in its units; cotangents: (K, M), one a row; claims: K flat
-    gradients of the block.
-    """
-
-    position: Blocks
-    direction: Array
-    cotangents: Array
-    claims: Sequence[Array]
-
-    def claimed(self, displacement: Array) -> Array:
-        """⟨c, Δ⟩ for each cotangent."""
-        return np.array([float(c @ displacement) for c in self.claims])
-
-
-@dataclass(frozen=True)
-class Glimpse:
-    """f at one point of a line: residual ⟨v, f(x + Δ) − f(x)⟩ − ⟨c, Δ⟩ and size of v∘change, a cotangent each.
-
-    outputs: all of them, or an even sample of very many.
-    """
-
-    residual: Array
-    change: Array
-    moved: bool
-    outputs: Array
 
 
 @dataclass
@@ -173,13 +139,3 @@ class Sweep:
             if gap > 4 * wider * t / above:
                 return t
         return None
-
-
-def project(cotangents: Array, spread: Array) -> Array:
-    """The size of ⟨v, noise⟩ for each row v: entries are independent, and random signs keep equal ones from adding up.
-
-    A spread that samples every s-th output stands for s of them.
-    """
-    stride = -(-cotangents.shape[1] // spread.size) if spread.size else 1
-    rows = cotangents[:, ::stride] * spread
-    return np.asarray(np.sqrt(stride * np.einsum("km,km->k", rows, rows)), dtype=float)
