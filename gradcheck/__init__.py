@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gradcheck.judge import assert_gradients as assert_gradients
     from gradcheck.judge import check as check
     from gradcheck.judge import search as search
+    from gradcheck.plugin.verify import verify as verify
     from gradcheck.report import Finding as Finding
     from gradcheck.report import GradientMismatch as GradientMismatch
     from gradcheck.report import InconclusiveError as InconclusiveError
@@ -44,6 +45,7 @@ _HOME = {
     "check": "gradcheck.judge",
     "search": "gradcheck.judge",
     "assert_gradients": "gradcheck.judge",
+    "verify": "gradcheck.plugin.verify",
 }
 __all__ = sorted(_HOME)
 

@@ -1,0 +1,109 @@
+"""Judge what a test asks about, and put the verdicts of one test together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import currently_in_test_context, settings
+from hypothesis import strategies as st
+
+from gradcheck.adapters import as_target
+from gradcheck.judge import check, search
+from gradcheck.plugin.settings import CHECK, SETTINGS
+from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict
+from gradcheck.suite.targets import Subject
+
+if TYPE_CHECKING:
+    from gradcheck.plugin.session import Session
+
+_RANK = {Verdict.FAIL: 0, Verdict.PASS: 1, Verdict.INCONCLUSIVE: 2}
+_WORST = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
+
+
+def judge(
+    session: "Session",
+    target: Any,
+    *inputs: Any,
+    frozen: Sequence[int | str] = (),
+    seed: int | None = None,
+    **given: Any,
+) -> Report:
+    """What the fixture `gradcheck` does: judge at these inputs, or over drawn ones; raise GradientMismatch for a FAIL.
+
+    Raises TypeError where there is nothing to judge at, or an argument is neither a setting nor a shape.
+    """
+    __tracebackhide__ = True
+    shapes = {name: given.pop(name) for name, value in list(given.items()) if _is_shape(name, value)}
+    layer = target
+    if isinstance(target, Subject):
+        layer, shapes = target.layer, {**target.shapes, **shapes}
+    chosen = session.settings(given, layer)
+    options = {name: chosen[name] for name in CHECK}
+    strategy = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], st.SearchStrategy) else None
+    if strategy is None and bool(inputs) == bool(shapes):
+        raise TypeError(
+            f'gradcheck got {"both arrays and" if inputs else "neither arrays nor"} shapes: give arrays to judge at, '
+            f'or shapes by letter such as x=("n", "k"), or a strategy for the tuple of inputs'
+        )
+    if inputs and strategy is None:
+        report = check(as_target(layer, frozen=frozen), *inputs, seed=seed or 0, **options)
+    else:
+        report = search(
+            layer,
+            strategy,
+            max_examples=chosen["max_examples"] or settings().max_examples,
+            dtypes=chosen["dtypes"],
+            frozen=frozen,
+            seed=seed_of(session.config) if seed is None else seed,
+            options=options,
+            **shapes,
+        )
+    session.hear(report)
+    if report.verdict is Verdict.FAIL:
+        raise GradientMismatch(report)
+    # Under @given one example of many may tell nothing; the session asks about all of them when the test ends.
+    if chosen["strict"] and report.verdict is Verdict.INCONCLUSIVE and not currently_in_test_context():
+        raise InconclusiveError(report)
+    return report
+
+
+def _is_shape(name: str, value: object) -> bool:
+    axes = isinstance(value, list | tuple) and all(isinstance(axis, str | int) for axis in value)
+    return axes and name not in SETTINGS
+
+
+def seed_of(config: pytest.Config) -> int | None:
+    """The seed that Hypothesis was given for this run, None for a fresh one; a frozen one where its profile is."""
+    given = config.getoption("--hypothesis-seed", None)
+    if given is not None and str(given).isdigit():
+        return int(given)
+    return 0 if settings().derandomize else None
+
+
+def merged(earlier: Report, later: Report) -> Report:
+    """Two reports on one target as one: the later FAIL, the smallest that Hypothesis shrinks to; else counts add up.
+
+    >>> known = merged(Report(Verdict.PASS, "f", resolution=1e-9), Report(Verdict.INCONCLUSIVE, "f"))
+    >>> known.verdict, known.examples, known.inconclusive, known.resolution
+    (<Verdict.PASS: 'pass'>, 2, 1, 1e-09)
+    """
+    if earlier.verdict is Verdict.FAIL:  # what follows is Hypothesis making it smaller
+        kept, examples, inconclusive = (later if later.verdict is Verdict.FAIL else earlier), 0, 0
+    else:
+        kept = earlier if _RANK[earlier.verdict] < _RANK[later.verdict] else later
+        examples, inconclusive = later.examples, _inconclusive(later)
+    resolutions = [report.resolution for report in (earlier, later) if report.verdict is Verdict.PASS]
+    return replace(
+        kept,
+        resolution=max(resolutions) if kept.verdict is Verdict.PASS else kept.resolution,
+        examples=earlier.examples + examples,
+        inconclusive=_inconclusive(earlier) + inconclusive,
+        evaluations=earlier.evaluations + later.evaluations,
+        pullbacks=earlier.pullbacks + later.pullbacks,
+        kinks=kept.kinks if kept.verdict is Verdict.FAIL else tuple(dict.fromkeys(earlier.kinks + later.kinks)),
+    )
+
+
+def _inconclusive(report: Report) -> int:
+    return report.inconclusive or int(report.verdict is Verdict.INCONCLUSIVE)

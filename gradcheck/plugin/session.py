@@ -1,0 +1,191 @@
+"""What one pytest run judges: it knows the test that is running, hears its verdicts and says what came of them."""
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gradcheck.plugin.options import read, usable
+from gradcheck.plugin.selection import expect_failures, split
+from gradcheck.plugin.settings import SETTINGS, refuse_unknown, resolve
+
+if TYPE_CHECKING:
+    from gradcheck.report import Report
+    from gradcheck.suite.targets import Subject
+
+COST = ("per", "order")
+"""The arguments of the marker `cost`."""
+
+running: "Session | None" = None
+"""The session whose test is running now: how a test made by `verify`, which has no fixture, finds it."""
+
+
+class Session:
+    """The plugin's state, registered as a plugin of its own."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Read the options; raises pytest.UsageError for one that cannot be used."""
+        self.config = config
+        self.options = read(config)
+        self.item: pytest.Item | None = None
+        self.heard: dict[str, Report] = {}  # of the test that is running, by the name of what was judged
+        self.verdicts: list[dict[str, Any]] = []  # of the whole run; filled in the process that writes
+        self.warned: list[str] = []
+        self.found: list[Subject] | None = None
+        self.asked = False  # has a test asked for gradcheck_target?
+        self.unusable = ""  # why the targets cannot be used
+        if str(config.getoption("--hypothesis-profile", None)).startswith("gradcheck-"):
+            from gradcheck.strategies import profiles
+
+            profiles.register()
+
+    @property
+    def writes(self) -> bool:
+        """True in the process that writes the summary and the report, not in a worker of xdist."""
+        return not hasattr(self.config, "workerinput")
+
+    # what is judged
+
+    def subjects(self) -> "list[Subject]":
+        """The targets of this run, found once; none where one cannot be used: collection then ends with why."""
+        if self.found is None:
+            from gradcheck.suite.targets import TargetError, subjects
+
+            named = self.options.named or self.options.listed
+            more = [] if self.options.named else self.config.hook.pytest_gradcheck_targets(config=self.config)
+            try:
+                self.found = subjects(named, more, self.options.shapes, self.config.invocation_params.dir)
+            except TargetError as error:
+                self.found, self.unusable = [], str(error)
+        return self.found
+
+    def settings(self, given: dict[str, Any], target: object) -> dict[str, Any]:
+        """Every setting for one call in the test that is running."""
+        return resolve(self.config, self.item, given, target)
+
+    def hear(self, report: "Report") -> "Report":
+        """Take a report in; return what is known of its target in this test by now."""
+        from gradcheck.plugin.judging import merged
+
+        earlier = self.heard.get(report.target)
+        self.heard[report.target] = report if earlier is None else merged(earlier, report)
+        return self.heard[report.target]
+
+    # pytest's hooks, in the order of a run
+
+    @pytest.hookimpl(tryfirst=True)  # before xdist starts its workers
+    def pytest_sessionstart(self) -> None:
+        """Targets named on the command line are looked up at once: a mistake there ends the run here."""
+        if self.options.named:
+            self.subjects()
+        self._refuse_unusable()
+
+    def _refuse_unusable(self) -> None:
+        if self.unusable:
+            raise pytest.UsageError(self.unusable)
+
+    @pytest.hookimpl(tryfirst=True)  # before -k takes tests away: an id of one of those is not stale
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Refuse targets that no test takes, and markers with unknown arguments; expect known failures."""
+        self._refuse_unusable()
+        if self.options.named and not self.asked:
+            raise pytest.UsageError(
+                f"--gradcheck-target {self.options.named[0]}: none of the {len(items)} tests collected takes "
+                f"gradcheck_target, so it would not be checked; add --pyargs gradcheck.suite"
+            )
+        for item in items:
+            for marker in (*item.iter_markers("gradcheck"), *item.iter_markers("cost")):
+                usable(item.nodeid, _refuse_marker, marker)
+        self.warned += expect_failures(self.options.xfails, items)
+
+    @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")  # the parts of what -k has left
+    def take_shard(self, items: list[pytest.Item]) -> None:
+        """Keep one part of the tests that use gradcheck."""
+        kept, dropped = split(items, *self.options.shard)
+        if dropped:
+            self.config.hook.pytest_deselected(items=dropped)
+            items[:] = kept
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Know which test is running; a run inside a test of another run gives the outer one back."""
+        global running
+        outer, running = running, self
+        self.item, self.heard = item, {}
+        try:
+            return (yield)
+        finally:
+            self.item, running = None, outer
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Where a test is strict, it fails with what it could not tell."""
+        result = yield
+        for report in self.heard.values():
+            if report.verdict.value == "inconclusive" and resolve(self.config, item, {}, None)["strict"]:
+                from gradcheck.report import InconclusiveError
+
+                raise InconclusiveError(report)
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send the verdicts with pytest's report, which crosses from xdist's workers and reaches JUnit's XML."""
+        if call.when != "call" or not self.heard:
+            return (yield)
+        from gradcheck.plugin.recording import properties, verdict
+
+        item.user_properties += properties(list(self.heard.values()))
+        report = yield
+        report.gradcheck = [verdict(self, item, heard) for heard in self.heard.values()]  # type: ignore[attr-defined]
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the verdicts, in the process that writes them."""
+        if self.writes and report.when == "call":
+            self.verdicts += [{**verdict, "test": report.nodeid} for verdict in getattr(report, "gradcheck", ())]
+
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, Any] | None:
+        """INCONCLUSIVE is an outcome of its own, for a test that did not fail."""
+        if report.when == "call" and report.passed and ("gradcheck_verdict", "inconclusive") in report.user_properties:
+            return "inconclusive", "i", ("INCONCLUSIVE", {"yellow": True})
+        return None
+
+    def pytest_sessionfinish(self) -> None:
+        """Write the report; a worker sends what it has to warn of."""
+        if not self.writes:
+            self.config.workeroutput["gradcheck_warned"] = self.warned  # type: ignore[attr-defined]
+        elif self.options.report and not self.config.getoption("collectonly"):
+            from gradcheck.plugin.recording import write
+
+            write(self.options.report, [told["record"] for told in self.verdicts])
+
+    @pytest.hookimpl(optionalhook=True)  # of xdist
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take what a worker has to warn of; all of them collect the same tests."""
+        warned = getattr(node, "workeroutput", {}).get("gradcheck_warned", [])
+        self.warned += [line for line in warned if line not in self.warned]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say what came of the gradients, where there is anything to say."""
+        if self.verdicts or self.warned:
+            from gradcheck.plugin.recording import summarise
+
+            summarise(self, terminalreporter)
+
+
+def _refuse_marker(marker: pytest.Mark) -> None:
+    """Raise TypeError for an argument that the marker does not have, ValueError for a value it cannot have."""
+    where = f"the marker {marker.name}"
+    known = tuple(SETTINGS) if marker.name == "gradcheck" else COST
+    if marker.args:
+        names = "=…, ".join(known)
+        raise TypeError(f"{where} takes no positional argument, got {marker.args[0]!r}; name it: {names}=…")
+    if marker.name == "gradcheck":
+        refuse_unknown(marker.kwargs, where)
+        for name, value in marker.kwargs.items():
+            usable(f"{where}({name}=…)", SETTINGS[name].valid, value)
+    elif unknown := [name for name in marker.kwargs if name not in COST]:
+        raise TypeError(f"{where} has no argument {', '.join(unknown)}; it takes {', '.join(COST)}")

@@ -1,0 +1,9 @@
+"""The gradients of somebody's layers, each over shapes and values that Hypothesis draws."""
+
+from collections.abc import Callable
+from typing import Any
+
+
+def test_backward_agrees_with_finite_differences(gradcheck: Callable[..., Any], gradcheck_target: Any) -> None:
+    """Wherever the target is asked, its backward pass is the derivative of its forward pass."""
+    gradcheck(gradcheck_target)
