@@ -1,4 +1,4 @@
-"""The command line: ``gradcheck run`` and ``gradcheck systems``; the exit codes are pytest's.
+"""The command line: ``gradcheck run``, ``systems``, ``report`` and ``replay``; the exit codes are pytest's.
 
 0: every gradient is right. 1: some are wrong. 4: the command was not understood.
 """
@@ -7,7 +7,8 @@ import argparse
 import inspect
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import gradcheck
@@ -62,13 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     systems.add_argument("--activation", type=_names, metavar="G[,G…]", help="activation of each, or of all")
     systems.add_argument("--seed", type=_seed, metavar="S", help="seed of the data and the initial parameters")
 
+    report = commands.add_parser("report", help="make one page of recorded verdicts, of several shards too")
+    report.add_argument("paths", nargs="+", metavar="FILE", help="JSON lines, as --gradcheck-report FILE.jsonl writes")
+    report.add_argument("-o", "--out", required=True, metavar="PAGE.html", help="the page to write, one file")
+
+    replay = commands.add_parser("replay", help="judge recorded failures again: fixed, still failing or changed")
+    replay.add_argument("paths", nargs="+", metavar="FILE[:LINE]", help="of a file, all that are no PASS")
+    replay.add_argument("--target", metavar="MODULE:ATTR", help="judge this layer at the recorded inputs instead")
+    replay.add_argument("--plot", action="store_true", help="draw the V-curve and the wrong entries in characters")
+
     for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters gets question marks, not a traceback
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     settings = vars(parser.parse_args(arguments))
     command = settings.pop("command")
     given = {name: value for name, value in settings.items() if value is not None}
-    return _run(run, **given) if command == "run" else _systems(systems, **given)
+    actions: dict[str, Callable[..., int]] = {"run": _run, "systems": _systems, "report": _report, "replay": _replay}
+    return actions[command](commands.choices[command], **given)
 
 
 def _run(parser: Parser, targets: list[str], **settings: int) -> int:
@@ -106,6 +117,56 @@ def _systems(parser: Parser, names: list[str], **settings: object) -> int:
         console.print(f"WRONG  {claim}", style="bold red", markup=False)
     console.print(f"{claims - len(wrong)} of {claims} claims hold.")
     return WRONG if wrong else OK
+
+
+def _report(parser: Parser, paths: list[str], out: str) -> int:
+    try:
+        from gradcheck.render.html import page
+    except ImportError as missing:
+        parser.error(f"a page needs jinja2 and matplotlib; {missing.name} is missing: pip install 'gradcheck[report]'")
+    from gradcheck.render.records import read
+
+    try:
+        records, complaints = read(paths)
+        print(*complaints, sep="\n", end="\n" if complaints else "", file=sys.stderr)
+        Path(out).write_text(page(records, complaints), encoding="utf-8")
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    except ValueError as error:
+        parser.error(str(error))
+    failing = sum(made["verdict"] == "fail" for made in records)
+    print(f"{out}: {len(records)} verdicts, {failing} of them FAIL")
+    return OK
+
+
+def _replay(parser: Parser, paths: list[str], target: str | None = None, plot: bool = False) -> int:
+    from rich.console import Console
+
+    from gradcheck import replay
+    from gradcheck.render.block import show
+    from gradcheck.render.text import drawn
+
+    sys.path.insert(0, "")  # as python -m does: the layers lie where the command is given
+    try:
+        chosen, complaints = replay.choose(paths)
+    except OSError as error:
+        parser.error(f"{error.filename}: {error.strerror}")
+    print(*complaints, sep="\n", end="\n" if complaints else "", file=sys.stderr)
+    if complaints and not chosen:
+        parser.error("nothing to replay: see above")
+    console, done = Console(highlight=False, markup=False), []
+    for made in chosen:
+        again = replay.replay(made, target, closer=plot)
+        console.print(again.line, soft_wrap=True)
+        if again.report is not None and (len(chosen) == 1 or plot):
+            show(again.report, console)
+        if again.look is not None:
+            console.print(drawn(again.look, console.width), soft_wrap=True)
+        done.append(again)
+    if len(done) != 1:
+        counts = [(sum(again.word is word for again in done), word.value) for word in replay.Word]
+        console.print(", ".join(f"{count} {word}" for count, word in counts if count) or "No failure is recorded here.")
+    return replay.exit_code(done)
 
 
 def _refuse_foreign(parser: Parser, chosen: list[str], settings: dict[str, object]) -> None:

@@ -14,14 +14,16 @@ PACKAGE = Path(gradcheck.__file__).parent
 
 # The rooms from top to bottom, and what each may import besides itself. ``gradcheck`` is the lazy public face.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {"replay", "suite", "campaign", "render", "systems", "cost", "judge", "backprop", "numeric", "target", "report"},
+    "__main__": {
+        "replay", "suite", "campaign", "render", "systems", "cost", "judge", "backprop", "numeric", "target", "report",
+    },
+    "replay": {"suite", "render", "judge", "judge.search", "report"},
     "plugin": {
         "suite", "render", "cost", "strategies", "adapters", "judge.search", "judge", "target", "report",
     },
     "suite": {
         "systems", "cost", "strategies", "adapters", "judge.search", "judge", "backprop", "numeric", "target", "report",
     },
-    "replay": {"suite", "render", "judge", "judge.search", "report"},
     "campaign": {"render", "strategies", "adapters", "judge", "target", "report"},
     "render": {"judge", "judge.search", "report"},
     "systems": {"backprop", "numeric"},

@@ -153,7 +153,11 @@ def case_of(made: Record) -> Case:
 def _case(case: Any) -> dict[str, Any] | None:
     if case is None:
         return None
-    inputs = getattr(case, "inputs", case)
+    if isinstance(case, tuple | list):
+        from gradcheck.judge.search import Case as Spelled  # its repr is runnable; NumPy's leaves out entries
+
+        case = Spelled(tuple(case))
+    inputs = getattr(case, "inputs", ())
     made: dict[str, Any] = {"python": repr(case), "sizes": dict(getattr(case, "sizes", {}))}
     try:
         return made | {"inputs": [encode(value) for value in inputs]}

@@ -1,0 +1,256 @@
+"""Html: records as one page in one file, which asks nobody for anything and needs no script to be read.
+
+Failures of one look are told once: those of the same target, dtype, kind and input share a section, whose block and
+plots are those of the worst. A page of 10,000 records has to stay below 5 MB, which the limits below see to.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from shlex import quote
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from gradcheck.judge.closer import Curve, Entries, Look
+from gradcheck.render import plots
+from gradcheck.render.block import block
+from gradcheck.render.records import Record, report_of
+from gradcheck.render.scale import decades
+from gradcheck.report import Report, Verdict, place
+
+PLOTTED = 24
+"""Failures with plots: at most three of some 20 kB each, 1.5 MB in all."""
+TOLD = 400
+"""Failures with a block of their own, some 2 kB each; of others there is the first line."""
+LISTED = 4000
+"""Rows of single records, some 250 bytes each; beyond them a number."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A record beside the Report that it holds."""
+
+    made: Record
+    report: Report
+
+    @cached_property
+    def worst(self) -> float:
+        """error/bound, the worst of its blocks; infinite for a broken law."""
+        ratios = [finding.severity for finding in self.report.findings]
+        ratios += [row.error / row.bound for row in self.report.blocks if row.error is not None and row.bound]
+        return max(ratios, default=float("nan"))
+
+    @property
+    def replay(self) -> str:
+        """The command that judges it again; empty where it has not been read from a file."""
+        return f"gradcheck replay {quote(str(self.made['source']))}" if "source" in self.made else ""
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """What it was reached with, in a form that can be compared."""
+        told = self.made.get("environment") or {}
+        return tuple((str(name), str(value)) for name, value in told.items() if value not in ("", None))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What one section tells of: every record that failed in the same way, the worst first."""
+
+    anchor: str
+    seen: Sequence[Seen]
+    told: bool
+    pictures: Sequence[tuple[str, Markup]]
+
+    @property
+    def worst(self) -> Seen:
+        """The one whose block is shown."""
+        return self.seen[0]
+
+    @property
+    def block(self) -> str:
+        """The block of text, as a terminal shows it."""
+        return block(self.worst.report, width=96)
+
+
+def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
+    """A page of these records, as `gradcheck.render.records.read` gives them with its complaints.
+
+    Everything that a record says is escaped. Raises ValueError where there is no record.
+    """
+    seen = [Seen(made, report_of(made)) for made in records]
+    if not seen:
+        raise ValueError("there is no record to make a page of: none of the lines could be read")
+    failures = list(_failures([one for one in seen if one.report.verdict is Verdict.FAIL]))
+    environment = Environment(
+        loader=PackageLoader("gradcheck.render", ""), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"short": _short, "place": place}
+    return environment.get_template("report.html.j2").render(
+        seen=seen,
+        counts=Counter(one.report.verdict.value for one in seen),
+        card=_card(seen),
+        complaints=complaints,
+        matrix=_matrix(seen, failures),
+        dtypes=sorted({one.report.dtype or "–" for one in seen}),
+        failures=failures,
+        unclear=_unclear(seen),
+        margins=Markup(_scoped(plots.margins(_margins(seen)), "m")),
+        calls=Markup(_scoped(plots.calls(cost), "c")) if (cost := _calls(seen)) else "",
+        environments=Counter(one.environment for one in seen).most_common(),
+        listed=LISTED // max(1, len(failures)) + 1,
+    )
+
+
+def _failures(failing: Sequence[Seen]) -> Iterable[Failure]:
+    """The groups, broken laws first and then by how many bounds they are off."""
+    groups: dict[tuple[Any, ...], list[Seen]] = defaultdict(list)
+    for one in failing:
+        first = one.report.findings[0]
+        groups[one.made.get("ref"), one.report.target, one.report.dtype, first.kind, first.input].append(one)
+    for group in groups.values():
+        group.sort(key=lambda one: -one.worst)
+    ordered = sorted(groups.values(), key=lambda group: -group[0].worst)
+    plotted = 0
+    for n, group in enumerate(ordered):
+        group.sort(key=lambda one: one.made.get("look") is None)  # one that can be drawn speaks for the group
+        pictures = _pictures(group[0], f"f{n}") if plotted < PLOTTED else []
+        plotted += bool(pictures)
+        yield Failure(f"f{n}", group, n < TOLD, pictures)
+
+
+def _pictures(one: Seen, scope: str) -> list[tuple[str, Markup]]:
+    """(caption, picture) of the closer look: the V-curve, then of the accused block its entries twice."""
+    look = look_of(one.made)
+    if look is None:
+        return []
+    drawn: list[tuple[str, str]] = []
+    if (curve := look.curve) is not None:
+        drawn.append((f"V-curve of {place(curve.input, curve.index)}", plots.v_curve(curve)))
+    for entries in look.entries[:1]:
+        whole = len(entries.position) == prod(entries.shape)
+        which = "every entry" if whole else f"{len(entries.position)} of {prod(entries.shape)} entries"
+        index = look.curve.index if look.curve is not None and look.curve.input == entries.input else None
+        if picture := plots.heat_map(entries, index):
+            drawn.append((f"|error|/bound of {place(entries.input)}, the worst ringed", picture))
+        drawn.append((f"{place(entries.input)}: backward against finite difference, {which}", plots.against(entries)))
+    return [(caption, Markup(_scoped(svg, f"{scope}{n}"))) for n, (caption, svg) in enumerate(drawn)]
+
+
+def look_of(made: Record) -> Look | None:
+    """The closer look that a record holds; None where there is none, or none that can be drawn."""
+    told = made.get("look")
+    try:
+        if told is None:
+            return None
+        curve = None if told["curve"] is None else Curve(**{k: _plain(v) for k, v in told["curve"].items()})
+        entries = tuple(Entries(**{k: _plain(v) for k, v in block.items()}) for block in told["entries"])
+        for rows in entries:
+            if len({len(rows.position), len(rows.claimed), len(rows.error), len(rows.bound)}) > 1 or not rows.shape:
+                return None
+        return Look(curve, entries, int(told["evaluations"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Lists as tuples, and strings for numbers that JSON does not have as numbers."""
+    if isinstance(value, list):
+        return tuple(float(v) if v in ("nan", "inf", "-inf") else v for v in value)
+    return float(value) if value in ("nan", "inf", "-inf") else value
+
+
+def _scoped(svg: str, scope: str) -> str:
+    """A picture whose ids are its own: a page has many, and matplotlib calls all of them figure_1."""
+    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{scope}-", svg)
+
+
+def _card(seen: Sequence[Seen]) -> list[tuple[str, str]]:
+    """What the run was, as far as its records agree; otherwise how many values there are."""
+    told = [dict(one.environment) for one in seen]
+    rows = [(name, [one.get(name, "") for one in told]) for name in ("gradcheck", "python", "numpy", "blas", "commit")]
+    rows += [("profile", [str(one.made.get("profile", "")) for one in seen])]
+    rows += [("dtype", [one.report.dtype for one in seen]), ("seed", [str(one.report.seed) for one in seen])]
+    days = sorted(str(one.made.get("at", "")) for one in seen)
+    card = [("when", days[0] if days[0] == days[-1] else f"{days[0]} … {days[-1]}")]
+    for name, values in rows:
+        several = [value for value in dict.fromkeys(values) if value not in ("", "None")]
+        if several:
+            card.append((name, ", ".join(several) if len(several) <= 3 else f"{len(several)} different ones"))
+    return card
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is known of one target in one dtype."""
+
+    counts: Counter[str]
+    worst: float
+    anchor: str
+
+    @property
+    def shade(self) -> int:
+        """A number from −3, far within the bound, to 3, far beyond it, for the colour."""
+        return round(decades(self.worst) / 2)
+
+
+def _matrix(seen: Sequence[Seen], failures: Sequence[Failure]) -> list[tuple[str, dict[str, Cell]]]:
+    """Targets by dtypes, those with the worst cell first."""
+    cells: dict[str, dict[str, list[Seen]]] = defaultdict(lambda: defaultdict(list))
+    for one in seen:
+        cells[one.report.target][one.report.dtype or "–"].append(one)
+    anchors: dict[tuple[str, str], str] = {}
+    for failure in failures:
+        anchors.setdefault((failure.worst.report.target, failure.worst.report.dtype or "–"), failure.anchor)
+    rows = [
+        (
+            target,
+            {
+                dtype: Cell(
+                    Counter(one.report.verdict.value for one in group),
+                    max((one.worst for one in group if one.worst == one.worst), default=float("nan")),
+                    anchors.get((target, dtype), ""),
+                )
+                for dtype, group in by_dtype.items()
+            },
+        )
+        for target, by_dtype in cells.items()
+    ]
+    return sorted(rows, key=lambda row: -max(decades(c.worst) if c.worst == c.worst else -9 for c in row[1].values()))
+
+
+def _unclear(seen: Sequence[Seen]) -> list[tuple[str, str, int]]:
+    """(target, reason, how often) of what could not be told."""
+    reasons = Counter(
+        (one.report.target, one.report.reasons[0] if one.report.reasons else one.report.headline())
+        for one in seen
+        if one.report.verdict is Verdict.INCONCLUSIVE
+    )
+    return [(target, reason, count) for (target, reason), count in reasons.most_common(200)]
+
+
+def _margins(seen: Sequence[Seen]) -> list[tuple[str, float]]:
+    return [
+        (row.verdict.value, row.error / row.bound)
+        for one in seen
+        for row in one.report.blocks
+        if row.error is not None and row.bound
+    ]
+
+
+def _calls(seen: Sequence[Seen]) -> list[tuple[int, float]]:
+    """(entries, forward calls an example), where both are known."""
+    pairs = [(sum(prod(row.shape) for row in one.report.blocks), one.report) for one in seen]
+    return [(size, report.evaluations / report.examples) for size, report in pairs if size and report.evaluations]
+
+
+def _short(value: float) -> str:
+    """error/bound in few characters."""
+    if value != value:
+        return "–"
+    return "∞" if value == float("inf") else f"{value:.0e}"

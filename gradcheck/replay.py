@@ -1,0 +1,132 @@
+"""Replay: judge recorded failures again, and say of each whether it is fixed, still failing or changed.
+
+The target is imported by the name in the record, as `gradcheck run` imports it, and its inputs are the recorded ones;
+nothing else of a record plays a part.
+"""
+
+import enum
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradcheck.render.records import Record, case_of, read, report_of
+from gradcheck.report import Report, Verdict
+
+if TYPE_CHECKING:
+    from gradcheck.judge.closer import Look
+
+
+class Word(enum.Enum):
+    """What became of a recorded failure. CHANGED fails, or cannot be told, otherwise than it did."""
+
+    FIXED = "fixed"
+    STILL = "still failing"
+    CHANGED = "changed"
+    UNKNOWN = "not replayed"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One record judged again: what became of it, today's report, or why there is none."""
+
+    made: Record
+    word: Word
+    report: Report | None = None
+    reason: str = ""
+    look: "Look | None" = None
+
+    @property
+    def line(self) -> str:
+        """What became of it, of which target, and in a sentence."""
+        sentence = self.reason if self.report is None else self.report.headline()
+        return f"{self.word.value:13}  {self.made['source']}  {sentence}"
+
+
+def choose(paths: Sequence[str]) -> tuple[list[Record], list[str]]:
+    """The records to replay and what could not be read: of FILE all that are no PASS, of FILE:LINE the one there.
+
+    Raises OSError where a file cannot be opened.
+    """
+    chosen: list[Record] = []
+    complaints: list[str] = []
+    for path in paths:
+        name, colon, line = path.rpartition(":")
+        single = bool(colon) and line.isdigit() and not Path(path).exists()
+        records, unread = read([name if single else path])
+        if single:
+            records = [made for made in records if made["source"] == path]
+            unread = [words for words in unread if words.startswith(f"{path}:")]
+            unread = unread or ([] if records else [f"{path}: there is no record in this line"])
+        chosen += [made for made in records if single or made["verdict"] != Verdict.PASS.value]
+        complaints += unread
+    return chosen, complaints
+
+
+def replay(made: Record, target: str | None = None, *, closer: bool = False) -> Replay:
+    """Judge the case of one record again, of the target that it names or of `target`, "module:attr".
+
+    Every seed that the judge may have had is tried, and the worst verdict counts. closer: take a closer look as well.
+    What cannot be replayed (no case was kept, a target that is not there) is UNKNOWN, with the reason.
+    """
+    from gradcheck.judge import check
+    from gradcheck.judge.closer import look
+    from gradcheck.judge.search import Case, maker, seed_of
+
+    before = report_of(made)
+    try:
+        recorded = case_of(made)
+        case = Case(recorded.inputs, recorded.sizes)
+        options = dict(made.get("options") or {})
+        frozen = options.pop("frozen", ())
+        layer = _layer(target or str(made["ref"]))
+        built = maker(layer, list(case.sizes), frozen)(layer, case)
+        seeds = dict.fromkeys([before.seed or 0, seed_of(case)])
+        reports = [check(built, *case.inputs, seed=seed, **options) for seed in seeds]
+    except Unresolved as error:
+        return Replay(made, Word.UNKNOWN, reason=str(error))
+    except (ValueError, TypeError) as error:
+        return Replay(made, Word.UNKNOWN, reason=f"{made['ref']}: {error}")
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    report = min(reports, key=lambda one: order.index(one.verdict))
+    seen = look(built, *case.inputs, report=report) if closer and report.verdict is not Verdict.PASS else None
+    return Replay(made, _word(before, report), report, look=seen)
+
+
+def exit_code(replays: Iterable[Replay]) -> int:
+    """pytest's: 0 when every one is fixed, 1 when one fails or cannot be told, 4 when one could not be replayed."""
+    words = {one.word for one in replays}
+    return 4 if Word.UNKNOWN in words else 1 if words - {Word.FIXED} else 0
+
+
+class Unresolved(Exception):  # noqa: N818 - a state of the record, told in the report of the replay
+    """The target that a record names cannot be had; the message says why."""
+
+
+def _layer(ref: str) -> Any:
+    """What "module:attr", or "module:attr[name]" for one of several, names today."""
+    from gradcheck.suite.targets import TargetError, resolve
+
+    if "::" in ref:
+        raise Unresolved(f"{ref} is a test: run pytest {shlex.quote(ref)}, or name its layer with --target MODULE:ATTR")
+    spec = ref.partition("[")[0]
+    try:
+        found = dict(resolve(spec))
+    except TargetError as error:
+        raise Unresolved(str(error)) from error
+    if ref not in found:
+        raise Unresolved(f"{ref} is not among what {spec} holds today: {', '.join(list(found)[:5])}")
+    return found[ref]
+
+
+def _word(before: Report, now: Report) -> Word:
+    """FIXED passes; STILL says the same of the same input as it did."""
+    if now.verdict is Verdict.PASS:
+        return Word.FIXED
+    if now.verdict is not before.verdict:
+        return Word.CHANGED
+    if now.verdict is Verdict.INCONCLUSIVE:
+        return Word.STILL
+    known = {(finding.kind, finding.input) for finding in before.findings}
+    return Word.STILL if (now.findings[0].kind, now.findings[0].input) in known else Word.CHANGED
