@@ -9,7 +9,8 @@ from hypothesis import currently_in_test_context, settings
 from hypothesis import strategies as st
 
 from gradcheck.adapters import as_target
-from gradcheck.judge import check, search
+from gradcheck.judge import check
+from gradcheck.judge.search import search
 from gradcheck.plugin.settings import CHECK, SETTINGS
 from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict
 from gradcheck.suite.targets import Subject

@@ -78,7 +78,8 @@ def summarise(session: "Session", terminal: pytest.TerminalReporter) -> None:
         seen = [v["resolution"] for v in told if v["verdict"] == "pass"]
         resolution = f"; errors above {max(seen):.1e} of a gradient would have been seen" if seen else ""
         examples = sum(v["examples"] for v in told)
-        terminal.line(f"{len(told)} gradients judged at {examples} points: {words}{resolution}")
+        judged, points = (f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(told), "gradient"), (examples, "point")))
+        terminal.line(f"{judged} judged at {points}: {words}{resolution}")
     for v in told:
         if v["verdict"] == "inconclusive":
             terminal.line(f"INCONCLUSIVE {v['test']}: {v['headline']}", yellow=True)

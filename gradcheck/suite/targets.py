@@ -102,8 +102,8 @@ def _imported(spec: str, module: str) -> Any:
 
 
 def _several(spec: str, layer: Any) -> Iterator[tuple[str, Any]]:
-    """One layer, or all of a mapping, a list or a generator; a pair (f, vjp) and anything callable is one layer."""
-    pair = isinstance(layer, tuple | list) and len(layer) == 2 and all(map(callable, layer))
+    """One layer, or all of a mapping, a list or a generator; a tuple (f, vjp) and anything callable is one layer."""
+    pair = isinstance(layer, tuple) and len(layer) == 2 and all(map(callable, layer))
     if pair or callable(layer) or not isinstance(layer, Iterable) or hasattr(layer, "shape"):
         yield spec, layer
         return

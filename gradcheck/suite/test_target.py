@@ -4,6 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 
-def test_backward_agrees_with_finite_differences(gradcheck: Callable[..., Any], gradcheck_target: Any) -> None:
+def test_gradient_is_right(gradcheck: Callable[..., Any], gradcheck_target: Any) -> None:
     """Wherever the target is asked, its backward pass is the derivative of its forward pass."""
     gradcheck(gradcheck_target)
