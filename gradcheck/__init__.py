@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gradcheck.adapters import as_target as as_target
+    from gradcheck.adapters.layer import from_functions as from_functions
+    from gradcheck.adapters.layer import from_layer as from_layer
     from gradcheck.adapters.torch_ import from_torch as from_torch
     from gradcheck.judge import assert_gradients as assert_gradients
     from gradcheck.judge import check as check
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 _HOME = {
     "Target": "gradcheck.target",
     "as_target": "gradcheck.adapters",
+    "from_functions": "gradcheck.adapters.layer",
+    "from_layer": "gradcheck.adapters.layer",
     "from_torch": "gradcheck.adapters.torch_",
     "from_pair": "gradcheck.target",
     "from_pullback": "gradcheck.target",

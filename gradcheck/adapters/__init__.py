@@ -22,8 +22,8 @@ class Adapter(Protocol):
     adapt: Callable[..., Target]
 
 
-ADAPTERS: tuple[str, ...] = ("torch_",)
-"""Own adapters, by module; asked in this order, before those of other packages."""
+ADAPTERS: tuple[str, ...] = ("torch_", "layer")
+"""Own adapters, by module; asked in this order, before those of other packages. `layer` is last: it tells by names."""
 
 
 def as_target(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = (), **options: Any) -> Target:

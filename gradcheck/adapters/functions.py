@@ -1,0 +1,198 @@
+"""Functions: passes that are functions rather than methods, each seen as a layer with a forward and a backward.
+
+A pair `(out, cache) = f_forward(x, …)`, `dx, … = f_backward(dout, cache)`; static methods with a context; a function
+beside its derivative at the same point; a loss that returns its gradient at once.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcheck.adapters.naming import CACHES, COTANGENT, OUTPUTS
+from gradcheck.adapters.passes import Method, Standing, input_names
+from gradcheck.adapters.walk import Array
+
+_BACK = re.compile(r"backward|backprop|bprop|bwd|_back(?![a-z])|_vjp|_pullback", re.IGNORECASE)
+_FORTH = re.compile(r"forward|forwardprop|fprop|fwd", re.IGNORECASE)
+_DERIVED = re.compile(r"_(?:prime|derivative|deriv|grad|gradient)$|^(?:d_|grad_|deriv_|derivative_|gradient_)")
+_AT_OUTPUT = (*OUTPUTS, "a", "A", "y", "s", "activation", "activated")
+"""Names of the argument of a derivative that is written in terms of the value: σ' = a (1 − a)."""
+
+
+class Pair(NamedTuple):
+    """Two functions of a module that belong together: by name, a forward and its backward."""
+
+    name: str
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+
+class Context:
+    """What a static forward(ctx, …) keeps for its backward(ctx, …): saved tensors, and whatever attributes it likes."""
+
+    def __init__(self) -> None:
+        self.saved_tensors: tuple[Any, ...] = ()
+        self.needs_input_grad = (True,) * 16  # more than any function has inputs
+        self.parents: tuple[Any, ...] = ()
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep arrays for backward; a second call replaces the first's, as in torch.
+
+        >>> ctx = Context()
+        >>> ctx.save_for_backward(1, 2)
+        >>> ctx.saved_tensors
+        (1, 2)
+        """
+        self.saved_tensors = tensors
+
+    @property
+    def saved_values(self) -> tuple[Any, ...]:
+        """Another name for them."""
+        return self.saved_tensors
+
+
+def pairs_in(module: ModuleType) -> list[Pair]:
+    """The forward and backward functions of a module that belong together by name, in the order of their definition.
+
+    x_forward with x_backward, forward_x with backward_x, x with x_backward or x_vjp; a backward of a further name
+    (x_backward_alt) goes with the forward whose name it extends.
+
+    >>> import types
+    >>> module = types.ModuleType("layers")
+    >>> exec("def f_forward(x): ...\\ndef f_backward(d, cache): ...\\ndef f_backward_alt(d, cache): ...", vars(module))
+    >>> [pair.name for pair in pairs_in(module)]
+    ['f', 'f_alt']
+    """
+    functions = {name: f for name, f in vars(module).items() if inspect.isfunction(f)}
+    found = []
+    for name, backward in functions.items():
+        if not _BACK.search(name):
+            continue
+        forward = next((functions[guess] for guess in _counterparts(name) if guess in functions), None)
+        if forward is not None and forward is not backward:
+            found.append(Pair(re.sub(r"__+", "_", _BACK.sub("", name)).strip("_") or name, forward, backward))
+    return found
+
+
+def _counterparts(name: str) -> Iterator[str]:
+    """What the forward of a backward may be called, the likeliest first."""
+    words = {"backward": "forward", "backprop": "forward", "bprop": "fprop", "bwd": "fwd", "_back": "_forward"}
+    shorter = name
+    while shorter:
+        for back, forth in words.items():
+            if back in shorter:
+                yield shorter.replace(back, forth)
+        yield _BACK.sub("", shorter).strip("_")
+        shorter = shorter.rpartition("_")[0] if _BACK.search(shorter.rpartition("_")[0]) else ""
+
+
+def is_pair(forward: Any, backward: Any) -> bool:
+    """Whether two functions are a forward and a backward, or a function and its derivative, rather than (f, vjp).
+
+    By name (affine_forward, affine_backward), by a cache among the arguments, or by a single argument where
+    vjp(inputs, cotangent) has two (sigmoid, sigmoid_prime).
+
+    >>> def relu_backward(dout, cache): ...
+    >>> is_pair(np.tanh, relu_backward), is_pair(np.tanh, lambda inputs, g: g)
+    (True, False)
+    """
+    if not inspect.isfunction(backward):
+        return False
+    names = list(inspect.signature(backward).parameters)
+    if names[:1] == ["inputs"]:
+        return False
+    both = bool(_FORTH.search(getattr(forward, "__name__", ""))) and bool(_BACK.search(backward.__name__))
+    return both or any(name in CACHES for name in names) or (is_derived(backward) and len(names) == 1)
+
+
+def is_derived(backward: Any) -> bool:
+    """Whether a function is called the derivative of something: sigmoid_prime, tanh_derivative, d_relu."""
+    return bool(_DERIVED.search(getattr(backward, "__name__", "")))
+
+
+def as_layer(forward: Callable[..., Any], backward: Callable[..., Any] | None) -> tuple[Any, Method, Method]:
+    """A layer of two functions, with its passes: a pair with a cache, a function with its derivative, or a function
+    that returns its value and gradients at once (backward None).
+    """
+    layer = SimpleNamespace(function=forward, back=backward)
+    if backward is None:
+        return layer, *at_once("function")
+    if is_derived(backward) and not any(name in CACHES for name in inspect.signature(backward).parameters):
+        return layer, *with_derivative("function", "back")
+    return layer, "function", "back"
+
+
+def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
+    """Passes of an object that has a function and its derivative at the same point.
+
+    The derivative is taken at the inputs, or at the value if its argument is named for one. Of each entry, of a loss,
+    or the Jacobian of each row: what a cotangent is multiplied with.
+    """
+
+    def run(layer: Any, *inputs: Any) -> Any:
+        value = getattr(layer, forward)(*inputs)
+        layer.point_of_derivative = (inputs, value)
+        return value
+
+    def back(layer: Any, cotangent: Array) -> Any:
+        inputs, value = layer.point_of_derivative
+        method = getattr(layer, derivative)
+        names = input_names(method)
+        at_value = len(names) == 1 and names[0] in _AT_OUTPUT and names != input_names(getattr(layer, forward))
+        return _times(cotangent, method(*((value,) if at_value else inputs)))
+
+    return Standing(run, forward, True), Standing(back, derivative, False)
+
+
+def at_once(forward: str) -> tuple[Method, Method]:
+    """Passes of an object whose one method returns (value, gradients…)."""
+
+    def run(layer: Any, *inputs: Any) -> Any:
+        outcome = getattr(layer, forward)(*inputs)
+        if not isinstance(outcome, tuple) or len(outcome) < 2:
+            raise TypeError(
+                f"{forward} returned {type(outcome).__name__}, and there is no backward pass: a function by itself "
+                f"returns (value, pullback), or (loss, gradients)"
+            )
+        layer.returned_at_once = (None, *outcome[1:])
+        return outcome[0]
+
+    def back(layer: Any, cotangent: Array) -> Any:
+        return _times(cotangent, layer.returned_at_once)
+
+    return Standing(run, forward, True), Standing(back, forward, False)
+
+
+def _times(cotangent: Array, derivative: Any) -> Any:
+    """Cotangent times derivative, whatever containers the derivatives are in."""
+    if derivative is None:
+        return None
+    if isinstance(derivative, dict):
+        return {key: _times(cotangent, part) for key, part in derivative.items()}
+    if isinstance(derivative, list | tuple):
+        return tuple(_times(cotangent, part) for part in derivative)
+    array, g = np.asarray(derivative), np.asarray(cotangent)
+    if g.ndim and array.shape == g.shape + g.shape[-1:]:
+        return np.einsum("...i,...ij->...j", g, array)
+    return g.reshape(g.shape + (1,) * (array.ndim - g.ndim)) * array if g.ndim < array.ndim else g * array
+
+
+def takes_context(layer: Any) -> bool:
+    """Whether a class has a static forward(ctx, …) and backward(ctx, …)."""
+    if not inspect.isclass(layer):
+        return False
+    return all(_first(getattr(layer, role, None)) in ("ctx", "context") for role in ("forward", "backward"))
+
+
+def _first(function: Any) -> str | None:
+    return next(iter(inspect.signature(function).parameters), None) if inspect.isfunction(function) else None
+
+
+def is_derivative(layer: Any, method: str) -> bool:
+    """Whether a method called gradient, grad, … takes inputs, by the names of its arguments, and no cotangent."""
+    names = input_names(getattr(layer, method))
+    return bool(names) and not any(COTANGENT.match(name) for name in names)

@@ -1,0 +1,277 @@
+"""Layer: somebody's object with a forward and a backward, in whatever convention, as a Target."""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.flat import flattened, name_of
+from gradcheck.adapters.functions import (
+    Context,
+    as_layer,
+    at_once,
+    is_derivative,
+    is_pair,
+    takes_context,
+    with_derivative,
+)
+from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
+from gradcheck.adapters.pairing import same_shape
+from gradcheck.adapters.passes import Method, Passes, bound, input_names
+from gradcheck.adapters.recognise import Grads, Params, Recognised, recognise
+from gradcheck.adapters.surprises import Habits, habits
+from gradcheck.adapters.walk import Array
+from gradcheck.target import Pullback, Target, describe
+
+_REMEMBERED = 256
+"""Shapes of inputs whose recognition is kept: more than a search draws."""
+
+
+def recognises(obj: Any) -> bool:
+    """Whether an object or a class has a forward and a backward, or two functions are such a pair."""
+    if isinstance(obj, Sequence) and len(obj) == 2 and all(map(callable, obj)):
+        return is_pair(*obj)
+    if inspect.ismodule(obj) or inspect.isroutine(obj):
+        return False
+    return bool(_methods(obj, FORWARD) and _methods(obj, BACKWARD + DERIVATIVE))
+
+
+def adapt(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = (), **options: Any) -> Target:
+    """The Target of it; see `from_layer` and `from_functions`."""
+    make: Callable[..., Target] = from_functions if isinstance(obj, Sequence) else from_layer
+    return make(*(obj if isinstance(obj, Sequence) else (obj,)), name=name, frozen=frozen, **options)
+
+
+def from_functions(
+    forward: Callable[..., Any], backward: Callable[..., Any] | None = None, *, name: str | None = None, **options: Any
+) -> Target:
+    """A target from two functions: (out, cache) = forward(x, …) and backward(dout, cache); f and its derivative f′(x);
+    or one function that returns (loss, gradients).
+
+    What forward returns beside its value is handed to backward; the i-th gradient belongs to the i-th array, unless
+    the return statement or a dict gives names. Options, notes and errors are those of `from_layer`.
+
+    >>> import gradcheck, numpy as np
+    >>> def scale_forward(x, w): return x * w, (x, w)
+    >>> def scale_backward(dout, cache): return dout * cache[1], (dout * cache[0]).sum(0)
+    >>> gradcheck.check(from_functions(scale_forward, scale_backward), np.ones((3, 2)), np.ones(2)).verdict
+    <Verdict.PASS: 'pass'>
+    """
+    layer, run, back = as_layer(forward, backward)
+    return from_layer(layer, forward=run, backward=back, name=name or name_of(forward), **options)
+
+
+def from_layer(
+    layer: Any,
+    *,
+    forward: Method | None = None,
+    backward: Method | None = None,
+    params: Params = None,
+    grads: Grads = None,
+    frozen: Iterable[int | str] = (),
+    training: bool | None = None,
+    convention: str = "auto",
+    name: str | None = None,
+    **settings: Any,
+) -> Target:
+    """A target from an object with a forward and a backward, whatever they are called and wherever gradients appear.
+
+    layer: an object, or a class or function without arguments that makes one. It is copied, and never run itself.
+    forward, backward: the names of the methods, or functions forward(layer, *inputs) and backward(layer, cotangent).
+    params: the names of the parameters, or a function of the layer that returns them by name.
+    grads: for each parameter the place of its gradient ({"W": "dW"}), or a function of the layer after backward that
+    returns gradients by name. frozen: inputs (name or position) and parameters to hold fixed. training: the value of
+    every training flag; None leaves defaults. settings: further arguments of the methods, by name.
+    convention: "auto" undoes habits that are no mistakes (batch means, a clip, a written cotangent) and says so in the
+    notes; "vjp" leaves them to the judge.
+
+    The convention is found by looking and trying when inputs are first seen, and said in `Report.notes`. Raises
+    TypeError where there is no forward or no backward, or backward leaves no gradient; ValueError for names that are
+    not there.
+
+    >>> import gradcheck, numpy as np
+    >>> class Scale:
+    ...     def __init__(self): self.gain = np.array([2.0, 3.0])
+    ...     def forward(self, x): self.x = x; return x * self.gain
+    ...     def backward(self, dout): self.dgain = (dout * self.x).sum(0); return dout * self.gain
+    >>> report = gradcheck.check(from_layer(Scale), np.ones((4, 2)))
+    >>> report.verdict, report.notes
+    (<Verdict.PASS: 'pass'>, ('recognised: forward(x); backward returns dx; gradients: gain in self.dgain',))
+    """
+    if convention not in ("auto", "vjp"):
+        raise ValueError(f"convention must be 'auto' or 'vjp', got {convention!r}")
+    made, forward, backward = _entered(layer, forward, backward)
+    label = name or (layer.__name__ if takes_context(layer) else type(made).__name__)
+    passes = Passes(forward, backward, training, settings)
+    frozen = (frozen,) if isinstance(frozen, str | int) else tuple(frozen)
+    known: dict[Any, tuple[Recognised, Habits]] = {}
+
+    def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
+        own = [item for item in frozen if isinstance(item, int) or item in input_names(bound(made, passes.forward))]
+        numbers = not any(isinstance(x, np.ndarray) for x in inputs)
+        flat = flattened(
+            inputs,
+            input_names(bound(made, passes.forward)),
+            lambda leaf: isinstance(leaf, np.ndarray | np.generic) or (numbers and isinstance(leaf, float)),
+            own,
+            label,
+        )
+        arrays = tuple(np.asarray(leaf) for leaf in flat.originals)
+        key = tuple((a.shape, a.dtype.str) for a in arrays)
+        if key not in known:
+            if len(known) >= _REMEMBERED:
+                known.clear()
+            leaves = [(i, flat.names[i], a) for i, a in enumerate(arrays) if a.dtype.kind in "fc"]
+            tries = [flat.rebuilt(_generic(arrays, flat.frozen)), flat.rebuilt(arrays)]
+            known[key] = _found(made, passes, tries, leaves, params, grads, (*frozen, *flat.frozen), convention)
+        found, seen = known[key]
+        held = flat.frozen | {i for i in range(len(arrays)) if i not in found.of_inputs}
+        return _target(label, found, seen, flat.rebuilt, flat.names, held, convention == "vjp"), arrays
+
+    return Target(label, _unbound, _unbound, bind=bind)
+
+
+def _target(
+    label: str,
+    found: Recognised,
+    seen: Habits,
+    rebuilt: Callable[[Sequence[Any]], tuple[Any, ...]],
+    names: Sequence[str | None],
+    held: frozenset[int] | set[int],
+    plain: bool,
+) -> Target:
+    observed = found.observed
+    judged = list(found.of_parameters) if found.given is None else list(observed.parameters)
+    count = len(names)
+
+    def perform(values: Sequence[Array]) -> Any:
+        return observed.perform(rebuilt(values[:count]), dict(zip(judged, values[count:], strict=True)))
+
+    def value(*values: Array) -> Any:
+        return perform(values).value()
+
+    def linearize(*values: Array) -> Pullback:
+        done = perform(values)
+        mean = 1 if seen.batch is None else np.shape(rebuilt(values[:count])[0])[seen.batch]
+
+        def pullback(cotangent: Any) -> tuple[Any, ...]:
+            given = list(cotangent) if isinstance(cotangent, tuple) else [cotangent]
+            after = observed.pull(done, [seen.scale * c for c in given] if seen.scale != 1 else given, own=not plain)
+            gradients = found.gradients(after)
+            answers: list[Any] = []
+            for key, model in zip((*range(count), *judged), values, strict=True):
+                gradient = gradients.get(key)
+                if gradient is None or key in held:
+                    answers.append(None)
+                    continue
+                array = np.array(gradient) if plain else _fitted(np.array(gradient), np.shape(model))
+                factor = (mean if isinstance(key, str) else 1) / seen.scale
+                array = array if factor == 1 else array * factor
+                answers.append(array * given[0] if seen.ignores else array)
+            return tuple(answers)
+
+        return pullback
+
+    return Target(
+        label,
+        value,
+        linearize,
+        (*names, *judged),
+        frozenset(held),
+        {key: observed.parameters[key].array for key in judged},
+        linearizing_evaluates=True,
+        notes=(*found.notes, *seen.notes),
+    )
+
+
+def _found(
+    layer: Any,
+    passes: Passes,
+    tries: Sequence[tuple[Any, ...]],
+    leaves: Sequence[tuple[int, str | None, Array]],
+    params: Params,
+    grads: Grads,
+    frozen: Sequence[int | str],
+    convention: str,
+) -> tuple[Recognised, Habits]:
+    """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
+    a cotangent for each of several values, or for the first where backward does not like that.
+
+    Raises what the layer raised the first time.
+    """
+    raised: list[Exception] = []
+    for way in (passes, replace(passes, leading=True)):
+        for inputs in tries:
+            try:
+                found = recognise(layer, way, inputs, leaves, params=params, grads=grads, frozen=frozen)
+                return found, habits(found, inputs) if convention == "auto" else Habits()
+            except Exception as error:
+                raised.append(error)
+    raise raised[0]
+
+
+def _generic(arrays: Sequence[Array], frozen: Iterable[int]) -> tuple[Array, ...]:
+    """The inputs with their floats moved by a tenth: zeros and repeated values would hide what depends on what."""
+    rng = np.random.default_rng(0)
+    moved = []
+    for i, array in enumerate(arrays):
+        if array.dtype.kind not in "fc" or i in frozen:
+            moved.append(array)
+            continue
+        size = np.abs(array) + (0.5 * float(np.max(np.abs(array), initial=0.0)) or 1.0)
+        moved.append(np.asarray(array + 0.1 * size * rng.uniform(-1, 1, array.shape)).astype(array.dtype))
+    return tuple(moved)
+
+
+def _fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """A gradient in the shape of what it belongs to, where only axes of length one are between them."""
+    return gradient.reshape(shape) if gradient.shape != shape and same_shape(gradient, shape) else gradient
+
+
+def _entered(layer: Any, forward: Method | None, backward: Method | None) -> tuple[Any, Method, Method]:
+    """The object with its two passes, those that are not given found by name."""
+    if takes_context(layer):
+        return Context(), forward or layer.forward, backward or layer.backward
+    if inspect.isclass(layer) or inspect.isfunction(layer):
+        try:
+            layer = layer()
+        except TypeError as error:
+            name = layer.__name__
+            raise TypeError(
+                f"{name} cannot be made without arguments ({error}); give a function that makes one: "
+                f"from_layer(lambda: {name}(…))"
+            ) from error
+    forward = forward or _first(layer, FORWARD, "forward")
+    if backward is None and isinstance(forward, str):
+        pulls = [name for name in _methods(layer, BACKWARD) if name not in DERIVATIVE or not is_derivative(layer, name)]
+        derivatives = _methods(layer, DERIVATIVE)
+        if pulls:
+            return layer, forward, pulls[0]
+        if derivatives:
+            return layer, *with_derivative(forward, derivatives[0])
+        if forward == "loss":
+            return layer, *at_once(forward)
+    return layer, forward, backward or _first(layer, BACKWARD, "backward")
+
+
+def _first(layer: Any, names: tuple[str, ...], role: str) -> str:
+    found = _methods(layer, names)
+    if not found:
+        public = ", ".join(n for n in dir(layer) if not n.startswith("_") and callable(getattr(layer, n, None)))
+        raise TypeError(
+            f"{type(layer).__name__} has no method known as a {role} pass (its methods: {public or 'none'}); say "
+            f"which: from_layer(…, {role}='its name')"
+        )
+    return found[0]
+
+
+def _methods(obj: Any, names: tuple[str, ...]) -> list[str]:
+    """The methods of an object, or of a class, that go under these names."""
+    made = not inspect.isclass(obj)
+    return [name for name in names if (made or name != "__call__") and callable(getattr(obj, name, None))]
+
+
+def _unbound(*inputs: Any) -> Any:
+    raise TypeError(f"this target sees its inputs first: target.bind({', '.join(map(describe, inputs))})")

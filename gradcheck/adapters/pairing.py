@@ -1,0 +1,126 @@
+"""Pairing: which gradient belongs to which input and parameter.
+
+By name first (params['W'] with grads['W'], W with dW, W.data with W.grad, `return dx, dw` by the words of the return
+statement), then by order and shape. Never by numerical agreement with anything: that would hide the bug.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gradcheck.adapters.naming import GRADIENTS, PARAMETERS, VALUES, likeness, stems
+from gradcheck.adapters.observe import Parameter
+from gradcheck.adapters.walk import Array, Path, Step
+
+
+class Candidate(NamedTuple):
+    """An array that may be a gradient: where it lies, and the path that its name stands for (`return dw` is a dw)."""
+
+    path: Path
+    label: Path
+    array: Array
+
+    @property
+    def word(self) -> str:
+        """What it is called."""
+        return str(self.label[-1].key)
+
+
+def same_shape(gradient: Array, shape: tuple[int, ...]) -> bool:
+    """Whether a gradient fits, axes of length one aside: db of (3,) for b of (1, 3) is a habit, not a mistake."""
+    return [n for n in gradient.shape if n != 1] == [n for n in shape if n != 1]
+
+
+def by_name(parameter: Parameter, candidates: Sequence[Candidate]) -> Candidate | None:
+    """The candidate whose name says that it is this parameter's gradient; None if none or several equally do.
+
+    A shape that fits decides between several; a single one is taken whatever its shape, which may be the bug.
+    """
+    scored = [(max(_agreement(own, c.label) for own in parameter.paths), c) for c in candidates]
+    best = max((score for score, _ in scored), default=0)
+    found = [c for score, c in scored if score == best] if best else []
+    fitting = [c for c in found if same_shape(c.array, parameter.array.shape)] or found
+    return fitting[0] if len({id(c.array) for c in fitting}) == 1 else None
+
+
+def _agreement(own: Path, path: Path) -> int:
+    """How well the name of a place fits the gradient of a parameter: 0 not at all."""
+    if path == (Step("attribute", "layer"), *own):
+        return 0
+    mine, leaf = _words(own, PARAMETERS)
+    theirs, name = _words(path[1:], GRADIENTS)
+    among_gradients = any(step.key in GRADIENTS for step in path[1:-1])
+    score = max((likeness(str(leaf), stem) for stem in stems(name)), default=0) if isinstance(name, str) else 0
+    if among_gradients:
+        score = max(score, likeness(str(leaf), str(name)))
+    if score and _same(mine, theirs):
+        return 2 * score + among_gradients
+    if name in GRADIENTS and leaf in VALUES and mine == theirs:  # W.data and W.grad
+        return 7
+    if name in GRADIENTS and not among_gradients and _same([*mine, leaf], theirs):  # W and W.grad
+        return 7
+    return 0
+
+
+def _same(mine: Sequence[Any], theirs: Sequence[Any]) -> bool:
+    pairs = zip(mine, theirs, strict=False)
+    return len(mine) == len(theirs) and all(a == b or likeness(str(a), str(b)) for a, b in pairs)
+
+
+def _words(path: Path, containers: Iterable[str]) -> tuple[list[Any], Any]:
+    """A path without the names of containers, and its last key by itself."""
+    keys = [step.key for step in path]
+    return [key for key in keys[:-1] if key not in containers], keys[-1] if keys else ""
+
+
+def by_shape(parameter: Parameter, others: Sequence[Parameter], candidates: Sequence[Candidate]) -> Candidate | None:
+    """The only candidate of a parameter's shape, if no other parameter has that shape; single entries tell nothing."""
+    shape = parameter.array.shape
+    if parameter.array.size == 1 or any(other.array.shape == shape for other in others if other is not parameter):
+        return None
+    found = {id(c.array): c for c in candidates if c.array.shape == shape}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
+def of_inputs(
+    returned: Sequence[Candidate], inputs: Sequence[tuple[int, str | None, tuple[int, ...]]]
+) -> dict[int, Candidate]:
+    """Which returned gradient belongs to which input (position, name, shape): by name where the return statement
+    has names, else the i-th of a fitting shape to the i-th input; a single one belongs to a single input.
+    """
+    found: dict[int, Candidate] = {}
+    free = list(returned)
+    for position, name, _ in inputs:
+        named = [c for c in free if name and any(likeness(stem, name) for stem in stems(c.word))]
+        if len(named) == 1:
+            found[position] = named[0]
+            free.remove(named[0])
+    rest = [entry for entry in inputs if entry[0] not in found]
+    if len(rest) == len(free):  # one each, in order, whatever their shapes: one of them may be the bug
+        return found | {position: c for (position, _, _), c in zip(rest, free, strict=True)}
+    for position, _, shape in rest:
+        fitting = next((i for i, c in enumerate(free) if same_shape(c.array, shape)), None)
+        if fitting is not None:
+            found[position] = free[fitting]
+            free = free[fitting + 1 :]
+    return found
+
+
+def laid_out(returned: Any, names: Mapping[tuple[int, ...], str]) -> list[Candidate]:
+    """The arrays that backward returned, in order, by the words of the return statement or by their keys."""
+    found: list[Candidate] = []
+
+    def visit(part: Any, path: Path, place: tuple[int, ...]) -> None:
+        if isinstance(part, Mapping):
+            for key, value in part.items():
+                visit(value, (*path, Step("item", key)), (*place, -1))
+        elif isinstance(part, list | tuple):
+            for i, value in enumerate(part):
+                visit(value, (*path, Step("item", i)), (*place, i))
+        elif isinstance(part, np.ndarray | np.number | float) and np.asarray(part).dtype.kind in "fciu":
+            label = (path[0], Step("attribute", names[place])) if place in names else path
+            found.append(Candidate(path, label, np.asarray(part)))
+
+    visit(returned, (Step("attribute", "returned"),), ())
+    return found

@@ -1,0 +1,279 @@
+"""Passes: how a layer's forward and backward are called, read from their signatures.
+
+Forward takes the inputs, and settings besides (a training flag). Backward takes cotangents, and sometimes what forward
+returned beside its value, the inputs again, or a learning rate. What forward returns is its value, or values, or a
+value with a cache.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.naming import CACHES, LABELS, OPTIMISERS, OUTPUTS, RATES, TESTING, TRAINING, likeness, stems
+from gradcheck.adapters.walk import Array
+from gradcheck.adapters.wording import returned_names
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A function of the layer that stands for one of its methods: it has that one's name and return statement, and as a
+    forward its arguments.
+    """
+
+    function: Callable[..., Any]
+    method: str
+    forward: bool
+
+    def __call__(self, layer: Any, *arguments: Any, **settings: Any) -> Any:
+        """Call the function."""
+        return self.function(layer, *arguments, **settings)
+
+
+Method = str | Standing | Callable[..., Any]
+"""A method by name, or a function of the layer and the method's arguments."""
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class CallError(TypeError):
+    """A pass cannot be called with what there is; the message says what it wants."""
+
+
+@dataclass
+class Performance:
+    """One forward pass: the layer after it, the inputs it had, what it returned; its outputs and what came besides."""
+
+    layer: Any
+    inputs: tuple[Any, ...]
+    outcome: Any
+    outputs: list[Any]
+    spare: Any = None
+    packed: type | None = None  # outputs, and so cotangents, come in a tuple or list
+
+    def value(self) -> Any:
+        """The outputs as a Target has them, none of them the layer's own memory."""
+        arrays = [np.array(output, copy=True) for output in self.outputs]
+        return arrays[0] if len(arrays) == 1 and self.packed is None else tuple(arrays)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The two passes of a layer. training: the value for every training flag, None to leave defaults as they are.
+    leading: of several values only the first has a cotangent.
+    """
+
+    forward: Method
+    backward: Method
+    training: bool | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    leading: bool = False
+
+    def perform(self, layer: Any, inputs: tuple[Any, ...]) -> Performance:
+        """Run forward. Raises CallError where the number of inputs does not fit, and whatever forward raises."""
+        method = bound(layer, self.forward)
+        positional, optional, variadic = _arguments(method)
+        slots = [name for name in positional if not _is_setting(name)]
+        if len(slots) == 1 and len(inputs) > 1 and not variadic and not optional:
+            inputs = (list(inputs),)  # a layer of several inputs that takes them as one list
+        wanted = len(slots) + len([name for name in optional if not _is_setting(name)])
+        if len(inputs) < len(slots) or (len(inputs) > wanted and not variadic):
+            raise CallError(
+                f"{spell(self.forward)} takes {len(slots)} input{'s' * (len(slots) != 1)} "
+                f"({', '.join(slots)}), got {len(inputs)}; give one array for each"
+            )
+        rest = iter(inputs)
+        arguments = [self._setting(name) if _is_setting(name) else next(rest) for name in positional]
+        named = [name for name in optional if not _is_setting(name)]
+        given = dict(zip(named, rest, strict=False)) if not variadic else {}
+        flags = {n: self._setting(n) for n in optional if _is_setting(n) and self._overrides(n)}
+        outcome = method(*arguments, *rest, **given, **flags)
+        return self._split(layer, inputs, outcome)
+
+    def pull(self, done: Performance, cotangents: Sequence[Array]) -> Any:
+        """Run backward on the layer as forward left it; returns what it returns, and raises what it raises."""
+        names = input_names(bound(done.layer, self.forward))
+        rest: Any = iter([done.packed(cotangents)] if done.packed else cotangents)
+        arguments: list[Any] = []
+        named: dict[str, Any] = {}
+        for name, role in self._roles(done.layer, done.outcome):
+            if role == "cotangent":
+                arguments.append(next(rest))
+            elif role == "optional":
+                named[name] = next(rest)
+            elif role == "cache":
+                arguments.append(done.spare)
+            elif role == "input":
+                arguments.append(done.inputs[names.index(name)])
+            elif role == "output":
+                arguments.append(done.outcome)
+            elif role == "cotangents":
+                arguments.extend(rest)
+            else:
+                arguments.append(self._setting(name))
+        method = bound(done.layer, self.backward)
+        _, optional, _ = _arguments(method)
+        return method(*arguments, **named, **{n: self._setting(n) for n in optional if n in self.settings})
+
+    def _split(self, layer: Any, inputs: tuple[Any, ...], outcome: Any) -> Performance:
+        """What of the outcome is judged, by the cotangents that backward takes: each goes with the value of its name
+        where the return statement has names, with the next one else.
+        """
+        if not isinstance(outcome, tuple | list) or not outcome:
+            return Performance(layer, inputs, outcome, [outcome])
+        roles = self._roles(layer, outcome)
+        wanted = [name for name, role in roles if role in ("cotangent", "optional")]
+        spare = outcome[-1] if "cache" in [role for _, role in roles] else None
+        values = [part for part in outcome if _is_value(part)]
+        if "cotangents" in [role for _, role in roles]:
+            return Performance(layer, inputs, outcome, values)
+        alone = len(wanted) == 1 and spare is None and not self.leading
+        if alone and all(_is_value(part) for part in outcome):
+            return Performance(layer, inputs, outcome, list(outcome), packed=type(outcome))
+        places = [_place(name, self._words(layer)) for name in wanted]
+        if len(wanted) > 1 and None not in places and len(set(places)) == len(places):
+            return Performance(layer, inputs, outcome, [outcome[i] for i in places if i is not None], spare)
+        return Performance(layer, inputs, outcome, (values or list(outcome))[: max(len(wanted), 1)], spare)
+
+    def _words(self, layer: Any) -> dict[int, str]:
+        """What the return statement of forward calls its values."""
+        names = returned_names(written(layer, self.forward))
+        return {place[0]: name for place, name in names.items() if len(place) == 1}
+
+    def _roles(self, layer: Any, outcome: Any) -> list[tuple[str, str]]:
+        """What each argument of backward is, by its name; the first that is nothing else is a cotangent."""
+        method = bound(layer, self.backward)
+        positional, optional, variadic = _arguments(method)
+        if not positional and optional and not _is_setting(optional[0]):
+            positional = optional[:1]  # backward(dout=1)
+        inputs = input_names(bound(layer, self.forward))
+        several = len(positional) > 1
+        roles = []
+        for name in positional:
+            if _is_setting(name) or name in RATES + OPTIMISERS or name in self.settings:
+                roles.append((name, "setting"))
+            elif several and (name in CACHES or "cache" in name.lower()):
+                roles.append((name, "cache"))
+            elif several and name in inputs:
+                roles.append((name, "input"))
+            elif several and name in OUTPUTS:
+                roles.append((name, "output"))
+            else:
+                roles.append((name, "cotangent"))
+        unknown = [i for i, (_, role) in enumerate(roles) if role == "cotangent"]
+        if len(unknown) > 1 and isinstance(outcome, tuple) and not _is_value(outcome[-1]):
+            if "cache" not in [role for _, role in roles]:
+                roles[unknown[-1]] = (roles[unknown[-1]][0], "cache")
+        elif len(unknown) > 1 and not isinstance(outcome, tuple | list):
+            extra = ", ".join(roles[i][0] for i in unknown[1:])
+            raise CallError(
+                f"{spell(self.backward)} wants {extra} beside its cotangent, and forward returned one value only; "
+                f"say what it is: from_layer(…, backward=lambda layer, cotangent: layer.…)"
+            )
+        if variadic and not unknown:
+            roles.append(("*", "cotangents"))
+        if isinstance(outcome, tuple):  # backward(dskip, dmain=None), beside `return main, skip`
+            words = self._words(layer)
+            further = [name for name in optional if name not in positional]
+            roles += [(name, "optional") for name in further if _place(name, words) is not None]
+        return roles
+
+    def _overrides(self, name: str) -> bool:
+        return name in self.settings or (self.training is not None and _is_setting(name))
+
+    def _setting(self, name: str) -> Any:
+        if name in self.settings:
+            return self.settings[name]
+        training = self.training is not False
+        if name in TRAINING:
+            return training
+        if name in TESTING:
+            return not training
+        return 1.0 if name in RATES else None
+
+
+def bound(layer: Any, method: Method) -> Callable[..., Any]:
+    """A method of this copy of the layer."""
+    return getattr(layer, method) if isinstance(method, str) else _Given(layer, method)
+
+
+def written(layer: Any, method: Method) -> Callable[..., Any]:
+    """The function whose source tells what is returned."""
+    name = method.method if isinstance(method, Standing) else method
+    return getattr(layer, name) if isinstance(name, str) else name
+
+
+@dataclass
+class _Given:
+    """A function of the layer, with the layer put in."""
+
+    layer: Any
+    function: Standing | Callable[..., Any]
+
+    def __call__(self, *arguments: Any, **settings: Any) -> Any:
+        return self.function(self.layer, *arguments, **settings)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        function = self.function
+        if isinstance(function, Standing):
+            if function.forward:
+                return inspect.signature(getattr(self.layer, function.method))
+            function = function.function
+        signature = inspect.signature(function)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def input_names(method: Callable[..., Any]) -> list[str]:
+    """The names of forward's inputs, settings left out.
+
+    >>> input_names(lambda x, t, training=True: x)
+    ['x', 't']
+    """
+    positional, optional, _ = _arguments(method)
+    return [name for name in (*positional, *optional) if not _is_setting(name)]
+
+
+def is_label(name: str | None, others: Sequence[str | None]) -> bool:
+    """Whether an input carries labels, by its name: y beside y_pred does, y by itself does not.
+
+    >>> is_label("y", ["y", "y_pred"]), is_label("y", ["y"]), is_label("y_pred", ["y", "y_pred"])
+    (True, False, False)
+    """
+    return name in LABELS and len(others) > 1 and any(other not in LABELS for other in others)
+
+
+def _arguments(method: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+    """Positional arguments without and with a default, and whether there are any number of further ones."""
+    try:
+        parameters = list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):  # builtins and ufuncs may have none
+        return [], [], True
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    return (
+        [p.name for p in positional if p.default is p.empty],
+        [p.name for p in positional if p.default is not p.empty],
+        any(p.kind is p.VAR_POSITIONAL for p in parameters),
+    )
+
+
+def _place(cotangent: str, words: dict[int, str]) -> int | None:
+    """The value that a cotangent belongs to by its name."""
+    found = [place for place, word in words.items() if any(likeness(stem, word) > 1 for stem in stems(cotangent))]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_setting(name: str) -> bool:
+    return name in TRAINING or name in TESTING
+
+
+def _is_value(part: Any) -> bool:
+    return isinstance(part, np.ndarray | np.floating | float) and np.asarray(part).dtype.kind in "fc"
+
+
+def spell(method: Method) -> str:
+    """What a report calls a pass."""
+    name = method.method if isinstance(method, Standing) else method
+    return name if isinstance(name, str) else getattr(name, "__name__", "the function given")
