@@ -32,9 +32,23 @@ if TYPE_CHECKING:
     from gradcheck.backprop.dense import Dense as Dense
     from gradcheck.backprop.descent import gradient_descent as gradient_descent
     from gradcheck.backprop.descent import sgd as sgd
+    from gradcheck.backprop.scalar import Scalar as Scalar
+    from gradcheck.backprop.scalar import ScalarTape as ScalarTape
+    from gradcheck.backprop.schedule import Schedule as Schedule
+    from gradcheck.backprop.schedule import compile_graph as compile_graph
+    from gradcheck.backprop.schedule_scalar import ScalarSchedule as ScalarSchedule
 
 # What is built on the ops above is imported when first used: it imports this module.
-_HOME = {"Dense": "dense", "gradient_descent": "descent", "sgd": "descent"}
+_HOME = {
+    "Dense": "dense",
+    "Scalar": "scalar",
+    "ScalarSchedule": "schedule_scalar",
+    "ScalarTape": "scalar",
+    "Schedule": "schedule",
+    "compile_graph": "schedule",
+    "gradient_descent": "descent",
+    "sgd": "descent",
+}
 
 
 def __getattr__(name: str) -> object:

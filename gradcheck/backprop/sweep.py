@@ -5,7 +5,7 @@ write the backward graph (symbol-to-symbol). Source: Goodfellow, Bengio and Cour
 """
 
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from gradcheck.backprop.errors import GraphError, ShapeError
 from gradcheck.backprop.graph import Graph
 from gradcheck.backprop.node import CONSTANT, INPUT, Node, apply
-from gradcheck.backprop.op import TABLE, Array, Value
+from gradcheck.backprop.op import TABLE, Array, Shape, Value
 
 
 def evaluate(graph: Graph, inputs: Mapping[str, Value], constant: Any) -> list[Value]:
@@ -144,17 +144,12 @@ def forward(graph: Graph, /, **arrays: Any) -> Tape:
     >>> float(tape.output), tape.kept
     (5.0, 3)
     """
-    if arrays.keys() != graph.inputs.keys():
-        raise GraphError(f"the graph needs the inputs {', '.join(graph.inputs)}; got {', '.join(arrays) or 'none'}")
     # copies: changing an array between forward and backward must not change what the tape remembers
     inputs = {name: np.array(array) for name, array in arrays.items()}
-    smooth = graph.differentiable
+    check_inputs(graph, inputs)
     for name, x in inputs.items():
-        _check_input(name, x, graph.inputs[name], name in smooth)
-    floats = [x.dtype for x in inputs.values() if x.dtype.kind in "fc"]
-    dtype = np.result_type(*floats) if floats else np.dtype(np.float64)
-    # a Python float takes the dtype of the data; an int stays weak, since it may count or index
-    return Tape(graph, evaluate(graph, inputs, lambda c: dtype.type(c) if isinstance(c, float) else c))
+        _refuse_nan(name, x)
+    return Tape(graph, evaluate(graph, inputs, constants_like(inputs)))
 
 
 def backward(tape: Tape, cotangent: Any = None) -> GradTable:
@@ -172,24 +167,30 @@ def backward(tape: Tape, cotangent: Any = None) -> GradTable:
     for name, node in tape.graph.inputs.items():
         if tape.values[node.index].dtype.kind == "c":
             raise TypeError(f"input {name!r} is complex: backward is for real data; a complex step needs forward only")
-    if cotangent is None:
-        if len(outputs) != 1 or outputs[0].size != 1:
-            shapes = ", ".join(str(node.shape) for node in outputs)
-            raise ValueError(f"a cotangent is needed: the output is {shapes}, and only a single number defaults to 1")
-        cotangent = np.ones(outputs[0].shape)
-    cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
-    if len(cotangents) != len(outputs):
-        raise GraphError(f"the graph has {len(outputs)} outputs and got {len(cotangents)} cotangents; give one each")
     seeds: dict[Node, Value] = {}
-    for node, c in zip(outputs, cotangents, strict=True):
+    for node, c in zip(outputs, each_cotangent([node.shape for node in outputs], cotangent), strict=True):
         if c is None:
             continue
         dtype = np.asarray(tape.values[node.index]).dtype
         g = np.asarray(c, dtype if dtype.kind == "f" else np.float64)
-        if g.shape != node.shape:
-            raise ShapeError("backward", [g.shape, node.shape], "a cotangent has the shape of its output", "reshape it")
         seeds[node] = g if node not in seeds else seeds[node] + g
     return GradTable(tape, *sweep(tape.graph, tape.values, seeds))
+
+
+def each_cotangent(shapes: Sequence[Shape], cotangent: Any) -> tuple[Any, ...]:
+    """One cotangent an output, None where it is zero; raises what `backward` raises for one that does not fit."""
+    if cotangent is None:
+        if len(shapes) != 1 or np.prod(shapes[0]) != 1:
+            listed = ", ".join(map(str, shapes))
+            raise ValueError(f"a cotangent is needed: the output is {listed}, and only a single number defaults to 1")
+        return (np.ones(shapes[0]),)
+    cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+    if len(cotangents) != len(shapes):
+        raise GraphError(f"the graph has {len(shapes)} outputs and got {len(cotangents)} cotangents; give one each")
+    for c, shape in zip(cotangents, shapes, strict=True):
+        if c is not None and np.shape(c) != shape:
+            raise ShapeError("backward", [np.shape(c), shape], "a cotangent has the shape of its output", "reshape it")
+    return cotangents
 
 
 def _find(graph: Graph, key: str | Node) -> Node:
@@ -199,6 +200,21 @@ def _find(graph: Graph, key: str | Node) -> Node:
     if not 0 <= node.index < len(graph.nodes) or graph.nodes[node.index] is not node:
         raise KeyError(f"{node.label} is not in this graph: no output needs it, or it belongs to another")
     return node
+
+
+def constants_like(inputs: Mapping[str, Array]) -> Callable[[Any], Any]:
+    """How a constant enters: a Python float takes the dtype of the data; an int stays weak, since it may count."""
+    floats = [x.dtype for x in inputs.values() if x.dtype.kind in "fc"]
+    dtype = np.result_type(*floats) if floats else np.dtype(np.float64)
+    return lambda c: dtype.type(c) if isinstance(c, float) else c
+
+
+def check_inputs(graph: Graph, arrays: Mapping[str, Array]) -> None:
+    """Refuse arrays that are no inputs of ``graph``: other names or shapes, no numbers, integers to differentiate."""
+    if arrays.keys() != graph.inputs.keys():
+        raise GraphError(f"the graph needs the inputs {', '.join(graph.inputs)}; got {', '.join(arrays) or 'none'}")
+    for name, x in arrays.items():
+        _check_input(name, x, graph.inputs[name], name in graph.differentiable)
 
 
 def _check_input(name: str, x: Array, node: Node, smooth: bool) -> None:
@@ -213,6 +229,9 @@ def _check_input(name: str, x: Array, node: Node, smooth: bool) -> None:
         raise ShapeError(
             f"input {name!r}", [x.shape, node.shape], "an array has the shape it was traced with", "retrace"
         )
+
+
+def _refuse_nan(name: str, x: Array) -> None:
     if x.dtype.kind in "fc" and np.isnan(x).any():
         where = tuple(int(i) for i in np.argwhere(np.isnan(x))[0])
         raise ValueError(f"input {name!r} has {int(np.isnan(x).sum())} NaN, the first at {list(where)}: clean the data")

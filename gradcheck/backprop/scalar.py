@@ -1,0 +1,276 @@
+"""Scalar nodes recorded on a flat tape: one number at a time by operator overloading, or by whole layers.
+
+A tape is four flat arrays, an entry a node: the code of its rule, its two parents, its value. A `Scalar` is only a
+place on the tape with its value; drop it, and the tape still knows the node. Nothing refers to anything, so the garbage
+collector has nothing to follow: recording costs some 0.4 µs and 20 bytes a node, and 110 more while its Scalar lives.
+
+>>> tape = ScalarTape()
+>>> x, w = tape.input(2.0), tape.input(-3.0)
+>>> y = (x * w + 1).tanh() + x
+>>> gradients = tape.compile(y).backward()
+>>> round(float(gradients[x]), 6), gradients.visits == tape.edges
+(0.999455, True)
+"""
+
+from array import array
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradcheck.backprop.errors import GraphError
+from gradcheck.backprop.op import NOTHING, TABLE
+from gradcheck.backprop.schedule_scalar import FAMILIES, LEAF, ScalarSchedule
+
+Array = NDArray[Any]
+ARITHMETIC = ("add", "sub", "mul", "div", "neg")
+ADD, SUB, MUL, DIV, NEG = range(LEAF + 1, LEAF + 1 + len(ARITHMETIC))
+
+
+class ScalarTape:
+    """Where scalars are recorded, in the order in which they are made, which is a topological order."""
+
+    __slots__ = ("_codes", "first", "inputs", "put", "rules", "second", "steps", "values")
+
+    def __init__(self) -> None:
+        self.steps, self.first, self.second, self.values = array("i"), array("i"), array("i"), array("d")
+        self.put = self.steps.append, self.first.append, self.second.append, self.values.append
+        # what a code stands for: an op and its static arguments
+        self.rules: list[tuple[str, Mapping[str, Any]]] = [(op, NOTHING) for op in ("leaf", *ARITHMETIC)]
+        self._codes: dict[tuple[str, tuple[Any, ...]], int] = {(op, ()): i for i, (op, _) in enumerate(self.rules)}
+        self.inputs: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def edges(self) -> int:
+        """The number of parents of all nodes, repeated ones too."""
+        return sum(int(np.count_nonzero(np.array(column) >= 0)) for column in (self.first, self.second))
+
+    def input(self, value: Any) -> Any:
+        """Record an input: a `Scalar` for a number, `Scalars` for an array of numbers."""
+        made = self.constant(value)
+        self.inputs.extend(np.ravel(made.index).tolist())
+        return made
+
+    def constant(self, value: Any) -> Any:
+        """Record what has no parents and is no input: a `Scalar` for a number, `Scalars` for an array."""
+        if np.ndim(value):
+            values = np.asarray(value, np.float64)
+            return self.block(LEAF, np.full(values.shape, -1), np.full(values.shape, -1), values)
+        return Scalar(self, LEAF, -1, -1, float(value))
+
+    def code(self, op: str, static: Mapping[str, Any], operands: int) -> int:
+        """The code of an elementwise op of one or two arguments with these static arguments; GraphError for others."""
+        key = op, tuple(static.items())
+        row = TABLE.get(op)
+        if row is None or row.family not in FAMILIES or row.arity not in (1, 2):
+            raise GraphError(f"a scalar tape records elementwise ops of one or two arguments, and {op!r} is none")
+        if row.arity != operands:
+            raise GraphError(f"op {op!r} takes {row.arity} parent(s), got {operands}")
+        if key not in self._codes:
+            self._codes[key] = len(self.rules)
+            self.rules.append((op, static))
+        return self._codes[key]
+
+    def compile(self, output: "Scalar | Scalars") -> ScalarSchedule:
+        """A schedule of what ``output``, one node, needs; its inputs are named 0, 1, … as they were recorded."""
+        if output.tape is not self or np.size(output.index) != 1:
+            raise GraphError("the output must be one scalar of this tape: sum several, or compile the other tape")
+        parents = np.empty((len(self), 2), np.int32)
+        parents[:, 0], parents[:, 1] = self.first, self.second
+        places = [int(np.ravel(output.index)[0])]
+        inputs: dict[str | int, int] = dict(enumerate(self.inputs))
+        return ScalarSchedule(np.array(self.steps), parents, self.rules, np.array(self.values), inputs, places)
+
+    def block(self, code: int, first: Array, second: Array, values: Array) -> "Scalars":
+        """Record a node for each entry of ``values``, in order."""
+        start = len(self)
+        codes = np.full(values.size, code)
+        for column, dtype, entries in (
+            (self.steps, np.int32, codes),
+            (self.first, np.int32, first),
+            (self.second, np.int32, second),
+            (self.values, np.float64, values),
+        ):
+            column.frombytes(np.ascontiguousarray(entries, dtype).reshape(-1).view(np.uint8).data)
+        return Scalars(self, np.arange(start, len(self)).reshape(values.shape), values)
+
+
+class Scalar:
+    """A node of a `ScalarTape`: its place there, ``index``, and its ``value``, a float.
+
+    Arithmetic with numbers and other scalars of the same tape records new nodes; `apply` does any other elementwise op
+    of the reference. There is no conversion to float, which would lose the gradient: take ``value``.
+    """
+
+    __slots__ = ("index", "tape", "value")
+    __array_ufunc__ = None  # np.tanh(scalar) and array * scalar are TypeErrors, not arrays of objects
+
+    def __init__(self, tape: ScalarTape, code: int, first: int, second: int, value: float) -> None:
+        put_step, put_first, put_second, put_value = tape.put
+        put_step(code)
+        put_first(first)
+        put_second(second)
+        put_value(value)
+        self.tape, self.index, self.value = tape, len(tape.steps) - 1, value
+
+    def __repr__(self) -> str:
+        return f"Scalar({self.value!r})"
+
+    def _other(self, other: Any) -> "Scalar":
+        if other.__class__ is Scalar:
+            raise GraphError("two scalars of different tapes meet: record both on one")
+        if not isinstance(other, Real):
+            raise TypeError(f"a Scalar meets Scalars of its tape and numbers, not a {type(other).__name__}")
+        return Scalar(self.tape, LEAF, -1, -1, float(other))
+
+    # The five lines are written out in each: a call more would cost a third of the recording.
+    def __add__(self, other: Any) -> "Scalar":
+        if other.__class__ is not Scalar or other.tape is not self.tape:
+            other = self._other(other)
+        return Scalar(self.tape, ADD, self.index, other.index, self.value + other.value)
+
+    def __sub__(self, other: Any) -> "Scalar":
+        if other.__class__ is not Scalar or other.tape is not self.tape:
+            other = self._other(other)
+        return Scalar(self.tape, SUB, self.index, other.index, self.value - other.value)
+
+    def __mul__(self, other: Any) -> "Scalar":
+        if other.__class__ is not Scalar or other.tape is not self.tape:
+            other = self._other(other)
+        return Scalar(self.tape, MUL, self.index, other.index, self.value * other.value)
+
+    def __truediv__(self, other: Any) -> "Scalar":
+        if other.__class__ is not Scalar or other.tape is not self.tape:
+            other = self._other(other)
+        value = self.value / other.value if other.value else float(np.divide(self.value, other.value))
+        return Scalar(self.tape, DIV, self.index, other.index, value)
+
+    def __radd__(self, other: Any) -> "Scalar":
+        return self._other(other) + self
+
+    def __rsub__(self, other: Any) -> "Scalar":
+        return self._other(other) - self
+
+    def __rmul__(self, other: Any) -> "Scalar":
+        return self._other(other) * self
+
+    def __rtruediv__(self, other: Any) -> "Scalar":
+        return self._other(other) / self
+
+    def __neg__(self) -> "Scalar":
+        return Scalar(self.tape, NEG, self.index, -1, -self.value)
+
+    def __pow__(self, exponent: Any) -> "Scalar":
+        if isinstance(exponent, int | float):
+            return self.apply("scalar_power", exponent=exponent)
+        return self.apply("power", exponent)
+
+    def __rpow__(self, base: Any) -> "Scalar":
+        return self._other(base).apply("power", self)
+
+    def apply(self, op: str, *others: Any, **static: Any) -> "Scalar":
+        """Any elementwise op of one or two arguments, by its name in the table: ``x.apply("gelu")``."""
+        tape = self.tape
+        code = tape.code(op, static, 1 + len(others))
+        other = [o if o.__class__ is Scalar and o.tape is tape else self._other(o) for o in others]
+        value = TABLE[op].value(self.value, *[o.value for o in other], **static)
+        return Scalar(tape, code, self.index, other[0].index if other else -1, float(value))
+
+    def relu(self) -> "Scalar":
+        """The larger of the value and 0."""
+        return self.apply("relu")
+
+    def tanh(self) -> "Scalar":
+        """Hyperbolic tangent."""
+        return self.apply("tanh")
+
+    def exp(self) -> "Scalar":
+        """Exponential."""
+        return self.apply("exp")
+
+    def log(self) -> "Scalar":
+        """Natural logarithm."""
+        return self.apply("log")
+
+
+class Scalars:
+    """An array of scalar nodes: arithmetic, products and sums record one scalar node an entry, a layer at a time.
+
+    >>> tape = ScalarTape()
+    >>> x, w = tape.input(np.ones((2, 3))), tape.input(np.full((3, 4), 0.5))
+    >>> loss = (x @ w).apply("tanh").sum()
+    >>> tape.compile(loss).backward()[x].shape, tape.edges  # 24 products, 16 + 8 - 1 sums, 8 tanh
+    ((2, 3), 102)
+    """
+
+    __slots__ = ("index", "tape", "value")
+    __array_ufunc__ = None
+
+    def __init__(self, tape: ScalarTape, index: Array, value: Array) -> None:
+        self.tape, self.index, self.value = tape, index, value
+
+    def __getitem__(self, key: Any) -> "Scalars":
+        return Scalars(self.tape, np.asarray(self.index[key]), np.asarray(self.value[key]))
+
+    def __add__(self, other: Any) -> "Scalars":
+        return self.apply("add", other)
+
+    def __radd__(self, other: Any) -> "Scalars":
+        return self._operand(other).apply("add", self)
+
+    def __sub__(self, other: Any) -> "Scalars":
+        return self.apply("sub", other)
+
+    def __rsub__(self, other: Any) -> "Scalars":
+        return self._operand(other).apply("sub", self)
+
+    def __mul__(self, other: Any) -> "Scalars":
+        return self.apply("mul", other)
+
+    def __rmul__(self, other: Any) -> "Scalars":
+        return self._operand(other).apply("mul", self)
+
+    def __truediv__(self, other: Any) -> "Scalars":
+        return self.apply("div", other)
+
+    def __matmul__(self, other: "Scalars") -> "Scalars":
+        """``(m, k) @ (k, n)``: m·k·n products, then sums of two at a time."""
+        return (self[:, :, None] * other[None, :, :]).sum(1)
+
+    def sum(self, axis: int | None = None) -> "Scalars":
+        """Sum along ``axis``, or of all entries, in halves: n − 1 nodes and about log₂ n levels a sum."""
+        parts = self.index, self.value
+        total = Scalars(self.tape, *[p.reshape(-1) if axis is None else np.moveaxis(p, axis, -1) for p in parts])
+        if total.index.shape[-1] == 0:
+            raise GraphError("a sum of no scalars is no node: give at least one")
+        while (n := total.index.shape[-1]) > 1:
+            halves = total[..., : n // 2] + total[..., n // 2 : n // 2 * 2]
+            odd = [total[..., n - n % 2 :]] if n % 2 else []
+            total = Scalars(
+                self.tape,
+                np.concatenate([part.index for part in (halves, *odd)], axis=-1),
+                np.concatenate([part.value for part in (halves, *odd)], axis=-1),
+            )
+        return total[..., 0]
+
+    def apply(self, op: str, *others: Any, **static: Any) -> "Scalars":
+        """An elementwise op with NumPy's broadcasting; ``others`` are Scalars, a Scalar, an array or a number."""
+        code = self.tape.code(op, static, 1 + len(others))
+        operands = [self, *map(self._operand, others)]
+        places = np.broadcast_arrays(*[o.index for o in operands])
+        second = places[1] if others else np.broadcast_to(-1, places[0].shape)
+        return self.tape.block(code, places[0], second, TABLE[op].value(*[o.value for o in operands], **static))
+
+    def _operand(self, other: Any) -> "Scalars":
+        if isinstance(other, Scalars | Scalar):
+            if other.tape is not self.tape:
+                raise GraphError("scalars of different tapes meet: record both on one")
+            if isinstance(other, Scalar):
+                return Scalars(self.tape, np.array(other.index), np.array(other.value))
+            return other
+        return self._operand(self.tape.constant(other))
