@@ -43,29 +43,32 @@ def block(report: Report, width: int = 80, color: bool = False, replay: str = ""
         file=out, width=width, color_system="standard" if color else None, force_terminal=color, no_color=not color,
         highlight=False, markup=False, emoji=False, legacy_windows=False,
     )  # fmt: skip
-    show(report, console, replay)
+    headline = report.headline()
+    console.print(_text(headline, style=_STYLE[report.verdict]), soft_wrap=True)  # one line, whatever the width
+    console.print(Padding(Group(*_body(report, headline, 1 if width < WIDE else 2, replay)), (0, 0, 0, 2)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def show(report: Report, console: Console, replay: str = "") -> None:
-    """Print the block on a rich console, which knows its own width and whether it may use colours (NO_COLOR)."""
-    headline = report.headline()
-    console.print(_text(headline, style=_STYLE[report.verdict]), soft_wrap=True)  # one line, whatever the width
-    parts: list[RenderableType] = []
+    """Print the block where this console prints, as wide and with colours if it has them (NO_COLOR is heard)."""
+    color = console.is_terminal and not console.no_color
+    console.file.write(block(report, min(console.width, 120), color, replay) + "\n")
+
+
+def _body(report: Report, headline: str, gap: int, replay: str) -> Iterator[RenderableType]:
+    """What stands below the first line, part by part."""
     if report.verdict is Verdict.FAIL:
-        parts.append("")
+        yield ""
         if report.blocks:
-            parts += [_table(report, 1 if console.width < WIDE else 2), ""]
+            yield from (_table(report, gap), "")
         for n, finding in enumerate(report.findings[:DETAILED]):
-            said = n == 0 and headline.endswith(finding.message)
-            parts += [_rows(_details(finding, said)), ""]
+            yield from (_rows(_details(finding, said=n == 0 and headline.endswith(finding.message))), "")
         if (more := len(report.findings) - DETAILED) > 0:
             kinds = ", ".join(dict.fromkeys(f.kind.name for f in report.findings[DETAILED:]))
-            parts += [_text(f"… and {more} finding{'s' if more > 1 else ''} more: {kinds}"), ""]
-    parts += [_text(line) for line in _circumstances(report)]
+            yield from (_text(f"… and {more} finding{'s' if more > 1 else ''} more: {kinds}"), "")
+    yield from (_text(line) for line in _circumstances(report))
     if labelled := list(_reproduction(report, replay)):
-        parts.append(_rows(labelled))
-    console.print(Padding(Group(*parts), (0, 0, 0, 2)))
+        yield _rows(labelled)
 
 
 def _text(text: str, **options: Any) -> Text:
