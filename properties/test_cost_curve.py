@@ -20,9 +20,11 @@ class Clock:
         self.rng = np.random.default_rng(0)
 
     def __call__(self):
+        """What time it is."""
         return self.now
 
-    def wind(self, seconds):  # noqa: D102 - see above
+    def wind(self, seconds):
+        """Let that much pass."""
         self.now += seconds * (1 + self.rng.exponential(0.02))
 
 
