@@ -9,7 +9,7 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import gradcheck
 
@@ -43,10 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"gradcheck {gradcheck.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="hold the reference backprop to finite differences over random architectures")
+    run = commands.add_parser("run", help="hold layers, or the reference backprop, to finite differences")
     run.add_argument("targets", nargs="*", metavar="MODULE:ATTR", help="layers to check instead of the reference")
-    run.add_argument("--examples", type=_count, metavar="N", help="random architectures to draw")
+    run.add_argument("--examples", type=_count, metavar="N", help="cases or random architectures to draw")
     run.add_argument("--seed", type=_seed, metavar="S", help="draw the same ones again")
+    layers = run.add_argument_group("of layers")
+    layers.add_argument("--shapes", action="append", metavar='"x: n,k; w: k,m"', help="inputs; found by trying else")
+    layers.add_argument("--dtype", action="append", metavar="DTYPE", help="float64, float32, float16 or longdouble")
+    layers.add_argument("--strict", action="store_true", default=None, help="fail where nothing could be told")
+    layers.add_argument("--report", metavar="PATH", help="write the verdicts to PATH, .html or .jsonl")
 
     systems = commands.add_parser(
         "systems",
@@ -82,9 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return actions[command](commands.choices[command], **given)
 
 
-def _run(parser: Parser, targets: list[str], **settings: int) -> int:
+def _run(parser: Parser, targets: list[str], **settings: Any) -> int:
     if targets:
-        parser.error(f"checking {', '.join(targets)} is not supported yet: give no target to check the reference")
+        from gradcheck.plugin import run
+
+        return run.main(targets, **settings)
+    if foreign := settings.keys() - {"examples", "seed"}:
+        parser.error(f"--{min(foreign)} is about layers: name them, as in gradcheck run package.module:Dense")
     from gradcheck.suite import reference
 
     return reference.main(**settings)

@@ -90,7 +90,7 @@ def test_hyperparameters_reach_the_system(capsys):
         (["systems", "S1", "--seed", "-1"], "argument --seed: -1 is below 0"),
         (["systems", "S4", "--learning-rate", "1e9"], "S4: the cost is"),
         (["systems", "--faster"], "unrecognized arguments: --faster"),
-        (["run", "torch.nn:Linear"], "checking torch.nn:Linear is not supported yet: give no target"),
+        (["run", "--dtype", "float32"], "--dtype is about layers: name them, as in gradcheck run package.module:Dense"),
         (["run", "--examples", "0"], "argument --examples: 0 is below 1"),
         (["verify"], "invalid choice: 'verify'"),
         ([], "the following arguments are required: COMMAND"),

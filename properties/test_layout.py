@@ -15,7 +15,8 @@ PACKAGE = Path(gradcheck.__file__).parent
 # The rooms from top to bottom, and what each may import besides itself. ``gradcheck`` is the lazy public face.
 MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {
-        "replay", "suite", "campaign", "render", "systems", "cost", "judge", "backprop", "numeric", "target", "report",
+        "plugin", "replay", "suite", "campaign", "render", "systems", "cost", "judge", "backprop", "numeric", "target",
+        "report",
     },
     "replay": {"suite", "render", "judge", "judge.search", "report"},
     "plugin": {

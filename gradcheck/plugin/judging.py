@@ -60,7 +60,7 @@ def judge(
             options=options,
             **shapes,
         )
-    session.hear(report)
+    session.hear(report, options)
     if report.verdict is Verdict.FAIL:
         raise GradientMismatch(report)
     # Under @given one example of many may tell nothing; the session asks about all of them when the test ends.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.render import records
-from gradcheck.report import Report, Verdict
+from gradcheck.render.block import block
+from gradcheck.report import GradientMismatch, Report, Verdict
 
 if TYPE_CHECKING:
     from gradcheck.plugin.session import Session
@@ -26,27 +27,39 @@ def properties(heard: Sequence[Report]) -> list[tuple[str, object]]:
     ]
 
 
-def verdict(session: "Session", item: pytest.Item, report: Report) -> dict[str, Any]:
-    """One verdict of a test, as it crosses to the process that writes: what the summary says; a record if asked for."""
-    hooks = item.ihook.pytest_gradcheck_record.get_hookimpls()
+def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.CallInfo[None]) -> dict[str, Any]:
+    """One verdict of a test, as it crosses to the process that writes: what the summary says; a record if asked for.
+
+    A layer with a name that is found wrong leaves a record in .gradcheck, and its failure ends in the command that
+    judges it again.
+    """
+    layer = getattr(item, "callspec", None) and item.callspec.params.get("gradcheck_target")  # type: ignore[attr-defined]
+    wrong = call.excinfo.value if call.excinfo else None
+    mismatch = wrong if isinstance(wrong, GradientMismatch) and wrong.report.target == report.target else None
+    ref = item.nodeid if layer is None else layer.ref
     told = {
         "verdict": report.verdict.value,
+        "ref": ref,
         "headline": report.headline(),
         "examples": report.examples,
         "resolution": report.resolution,
         "record": None,
     }
-    if session.options.report is None and not hooks:
-        return told
-    made = records.record(report, target_ref=reference(item), profile=_profile()) | {"test": item.nodeid}
-    item.ihook.pytest_gradcheck_record(record=made, item=item, report=report)
-    return told | {"record": made}
+    if session.options.report or item.ihook.pytest_gradcheck_record.get_hookimpls() or (layer and mismatch):
+        options = session.judged_with.get(report.target, {})
+        made = records.record(report, target_ref=ref, profile=_profile(), options=options) | {"test": item.nodeid}
+        item.ihook.pytest_gradcheck_record(record=made, item=item, report=report)
+        told["record"] = made
+        if layer and mismatch:
+            mismatch.args = (block(mismatch.report, replay=_saved(made)),)
+    return told
 
 
-def reference(item: pytest.Item) -> str:
-    """Where what a test judges is found again: "module:attr" for a target, else the test itself."""
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    return str(parameters.get("gradcheck_target", item.nodeid))
+def _saved(made: dict[str, Any]) -> str:
+    try:
+        return records.save(made)
+    except OSError:  # a directory that cannot be written: the failure is told without the command
+        return ""
 
 
 def _profile() -> str:
@@ -68,18 +81,26 @@ def write(path: Path, made: Sequence[dict[str, Any]]) -> None:
         path.write_text(html.page(made), encoding="utf-8")
 
 
+def counted(told: Sequence[dict[str, Any]]) -> str:
+    """How many verdicts there were of each kind, and how small an error would have been seen.
+
+    >>> counted([{"verdict": "pass", "examples": 200, "resolution": 1e-9}])
+    '1 gradient judged at 200 points: 1 pass; errors above 1.0e-09 of a gradient would have been seen'
+    """
+    counts = [(sum(v["verdict"] == verdict.value for v in told), verdict.value) for verdict in Verdict]
+    words = ", ".join(f"{count} {name}" for count, name in counts if count)
+    seen = [v["resolution"] for v in told if v["verdict"] == "pass"]
+    resolution = f"; errors above {max(seen):.1e} of a gradient would have been seen" if seen else ""
+    gradients, points = f"gradient{'s' * (len(told) != 1)}", sum(v["examples"] for v in told)
+    return f"{len(told)} {gradients} judged at {points} point{'s' * (points != 1)}: {words}{resolution}"
+
+
 def summarise(session: "Session", terminal: pytest.TerminalReporter) -> None:
     """Print how many verdicts there were, those that could not tell, what is stale and where the report is."""
     told = session.verdicts
     terminal.section("gradcheck", sep="=")
     if told:
-        counts = [(sum(v["verdict"] == verdict.value for v in told), verdict.value) for verdict in Verdict]
-        words = ", ".join(f"{count} {name}" for count, name in counts if count)
-        seen = [v["resolution"] for v in told if v["verdict"] == "pass"]
-        resolution = f"; errors above {max(seen):.1e} of a gradient would have been seen" if seen else ""
-        examples = sum(v["examples"] for v in told)
-        judged, points = (f"{n} {what}{'' if n == 1 else 's'}" for n, what in ((len(told), "gradient"), (examples, "point")))
-        terminal.line(f"{judged} judged at {points}: {words}{resolution}")
+        terminal.line(counted(told))
     for v in told:
         if v["verdict"] == "inconclusive":
             terminal.line(f"INCONCLUSIVE {v['test']}: {v['headline']}", yellow=True)

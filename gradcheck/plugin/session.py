@@ -29,6 +29,7 @@ class Session:
         self.options = read(config)
         self.item: pytest.Item | None = None
         self.heard: dict[str, Report] = {}  # of the test that is running, by the name of what was judged
+        self.judged_with: dict[str, dict[str, Any]] = {}  # and the options of `check` that were not left as they are
         self.verdicts: list[dict[str, Any]] = []  # of the whole run; filled in the process that writes
         self.warned: list[str] = []
         self.found: list[Subject] | None = None
@@ -63,13 +64,15 @@ class Session:
         """Every setting for one call in the test that is running."""
         return resolve(self.config, self.item, given, target)
 
-    def hear(self, report: "Report") -> "Report":
-        """Take a report in; return what is known of its target in this test by now."""
+    def hear(self, report: "Report", options: dict[str, Any]) -> None:
+        """Take in a report, and the options of `check` it was made with."""
         from gradcheck.plugin.judging import merged
 
         earlier = self.heard.get(report.target)
         self.heard[report.target] = report if earlier is None else merged(earlier, report)
-        return self.heard[report.target]
+        self.judged_with[report.target] = {
+            name: value for name, value in options.items() if value != SETTINGS[name].default
+        }
 
     # pytest's hooks, in the order of a run
 
@@ -111,7 +114,7 @@ class Session:
         """Know which test is running; a run inside a test of another run gives the outer one back."""
         global running
         outer, running = running, self
-        self.item, self.heard = item, {}
+        self.item, self.heard, self.judged_with = item, {}, {}
         try:
             return (yield)
         finally:
@@ -137,9 +140,11 @@ class Session:
             return (yield)
         from gradcheck.plugin.recording import properties, verdict
 
-        item.user_properties += properties(list(self.heard.values()))
+        heard = list(self.heard.values())
+        item.user_properties += properties(heard)
+        told = [verdict(self, item, report, call) for report in heard]
         report = yield
-        report.gradcheck = [verdict(self, item, heard) for heard in self.heard.values()]  # type: ignore[attr-defined]
+        report.gradcheck = told  # type: ignore[attr-defined]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -212,10 +212,11 @@ class _Claim:
         else:
             target = as_target(returned, frozen=self.frozen)
         chosen = _chosen(self.options, target)
-        report = check(target, *case.inputs, seed=seed_of(case), **{name: chosen[name] for name in CHECK})
+        options = {name: chosen[name] for name in CHECK}
+        report = check(target, *case.inputs, seed=seed_of(case), **options)
         report = replace(report, case=case) if report.verdict is Verdict.FAIL else report
         if session.running is not None:
-            session.running.hear(report)
+            session.running.hear(report, options)
         return report
 
     def position(self, name: int | str) -> int:
