@@ -28,7 +28,6 @@ class Watcher:
             ratios = [row.error / row.bound for row in report.blocks if row.error is not None and row.bound]
             self.worst = max([self.worst, *ratios])
         self._bar.update(self._task, advance=1, margin=self.margin)
-        return report
 
     @property
     def margin(self) -> str:
