@@ -61,7 +61,7 @@ def found(layer: Any) -> dict[str, Axes]:
 
     Raises TypeError for what is no layer, ValueError where none are found.
 
-    >>> found(lambda x, w, b: (x @ w + b, None))
+    >>> found(lambda x, w, b: (x @ w + b, lambda dy: (dy @ w.T, x.T @ dy, dy.sum(0))))
     {'x': ('n', 'k'), 'w': ('k', 'm'), 'b': ('m',)}
     """
     first: Exception | None = None

@@ -70,9 +70,9 @@ def resolve(spec: str) -> list[tuple[str, Any]]:
 
     >>> resolve("gradcheck.suite.dense:dense")[0][0]
     'gradcheck.suite.dense:dense'
-    >>> resolve("math:cosine")
+    >>> resolve("math:arctan")
     Traceback (most recent call last):
-    gradcheck.suite.targets.TargetError: math:cosine: module math has no attribute cosine; did you mean cos?
+    gradcheck.suite.targets.TargetError: math:arctan: module math has no attribute arctan; did you mean atan?
     """
     module, colon, path = spec.strip().partition(":")
     if not (colon and module and path):
