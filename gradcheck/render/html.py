@@ -23,10 +23,10 @@ from gradcheck.render.records import Record, report_of
 from gradcheck.render.scale import decades
 from gradcheck.report import Report, Verdict, place
 
-PLOTTED = 24
-"""Failures with plots: at most three of some 20 kB each, 1.5 MB in all."""
+PLOTTED = 16
+"""Failures with plots: at most three of some 20 kB and 0.1 s each, 1 MB in all."""
 TOLD = 400
-"""Failures with a block of their own, some 2 kB each; of others there is the first line."""
+"""Failures with a section of their own, some 4 kB each; of others there is a row of 250 bytes."""
 LISTED = 4000
 """Rows of single records, some 250 bytes each; beyond them a number."""
 
@@ -103,6 +103,7 @@ def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
         margins=Markup(_scoped(plots.margins(_margins(seen)), "m")),
         calls=Markup(_scoped(plots.calls(cost), "c")) if (cost := _calls(seen)) else "",
         environments=Counter(one.environment for one in seen).most_common(),
+        told=TOLD,
         listed=LISTED // max(1, len(failures)) + 1,
     )
 

@@ -49,6 +49,7 @@ def v_curve(curve: "Curve") -> str:
         if sizes:  # the truncation line would stretch the axis to where nothing was seen
             axes.set_ylim(min(sizes) / 3, max(sizes) * 3)
         axes.set(xlabel="step h", ylabel="distance")
+        axes.minorticks_off()  # eight to a decade, over twenty decades
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, 1.26), ncols=2)
         return _svg(figure, "V-curve: error of the central difference against its step")
 
