@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gradcheck.backprop import Dense, GraphError, Schedule, ShapeError, backward, compile_graph, forward, ops, trace
+from gradcheck.backprop.inplace import summed_by_blas
 from gradcheck.strategies import Architecture, Batch, architectures, batches, dense_networks
 
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -22,11 +23,22 @@ def product(a: Any, b: Any) -> Any:
     return np.dot(a, b) if plain else np.matmul(a, b)
 
 
+def total(x: Any, shape: tuple[int, ...]) -> Any:
+    """The sum over rows that a schedule uses."""
+    x = np.asarray(x)
+    by_blas = summed_by_blas(x, shape)
+    return np.dot(np.ones(len(x), x.dtype), x).reshape(shape) if by_blas else SUM_TO(x, shape)
+
+
+SUM_TO = ops.TABLE["sum_to"].value
+
+
 @pytest.fixture(autouse=True, scope="module")
-def one_product() -> Iterator[None]:
-    """The oracle multiplies matrices with the call that schedules use."""
+def same_blas_calls() -> Iterator[None]:
+    """The oracle multiplies and sums matrices with the calls of BLAS that schedules use."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(ops.TABLE, "matmul", dataclasses.replace(ops.TABLE["matmul"], value=product))
+        for name, value in (("matmul", product), ("sum_to", total)):
+            patch.setitem(ops.TABLE, name, dataclasses.replace(ops.TABLE[name], value=value))
         yield
 
 
@@ -164,7 +176,7 @@ def test_a_dense_network_needs_no_more_than_its_products_and_elementwise_steps()
     assert isinstance(schedule, Schedule)
     rng = np.random.default_rng(0)
     schedule.forward(x=rng.normal(size=(7, 4)), y=rng.normal(size=(7, 3)), **net.parameters())
-    names = [node.op for node, _ in (*schedule._plan.forward, *schedule._plan.backward)]
+    names = [node.op for node in schedule._plan.made]
     assert names.count("matmul") == 3 + 3 + 2
     assert not {"transpose", "reshape", "broadcast_to"} & set(names)
 

@@ -12,7 +12,7 @@ from gradcheck.backprop.op import TABLE
 
 Array = NDArray[Any]
 Call = Callable[[], Any]
-POWERS: Mapping[float, np.ufunc] = {1: np.positive, 2: np.square, -1: np.reciprocal, 0.5: np.sqrt}  # as x**n does
+POWERS: Mapping[float, np.ufunc] = {2: np.square, -1: np.reciprocal, 0.5: np.sqrt}  # as x**n does
 
 
 def call(op: str, static: Mapping[str, Any], operands: list[Any], out: Array) -> Call:
@@ -33,6 +33,11 @@ def call(op: str, static: Mapping[str, Any], operands: list[Any], out: Array) ->
 def may_overwrite(op: str) -> bool:
     """Whether an op may write where an operand lies: it goes entry by entry, or computes elsewhere first."""
     return op not in IN_PLACE or op in ("relu", "softmax")
+
+
+def is_identity(op: str, static: Mapping[str, Any]) -> bool:
+    """Whether the value of an op is its operand: x¹, which the gradient of x² asks for."""
+    return op == "scalar_power" and static["exponent"] == 1
 
 
 def _ufunc(op: str, static: Mapping[str, Any]) -> np.ufunc | None:
@@ -79,11 +84,31 @@ def _reduction(ufunc: np.ufunc) -> Callable[..., Call]:
     return make
 
 
+def _mean(out: Array, x: Array, axis: Any = None, keepdims: bool = False) -> Call:
+    if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not out.size:  # np.mean has rules of its own for these
+        return partial(np.mean, x, axis, None, out, keepdims)
+    total, count = _reduction(np.add)(out, x, axis, keepdims), np.array(x.size // out.size, x.dtype)
+
+    def compute() -> None:  # what np.mean does, without the 2 µs in which it finds that out
+        total()
+        np.divide(out, count, out)
+
+    return compute
+
+
 def _sum_to(out: Array, x: Array, shape: tuple[int, ...]) -> Call | None:
+    if summed_by_blas(x, shape):  # 0.4 µs against 1.0 for (16, 32): the gradient of every bias
+        return partial(np.dot, np.ones(len(x), x.dtype), x, out.reshape(-1))
     lead = x.ndim - len(shape)
     kept = out.reshape((1,) * lead + shape)
     axes = tuple(i for i in range(x.ndim) if kept.shape[i] == 1 and (i < lead or x.shape[i] != 1))
     return _reduction(np.add)(kept, x, axes, True) if np.may_share_memory(kept, out) else None
+
+
+def summed_by_blas(x: Array, shape: tuple[int, ...]) -> bool:
+    """Whether a sum over the rows of ``x`` to this shape is one product of a vector and a matrix, and taken so."""
+    rows = x.ndim == 2 and len(x) > 1 and shape in (x.shape[1:], (1, *x.shape[1:]))
+    return rows and x.size > 0 and x.dtype.char in "fd" and x.flags.c_contiguous
 
 
 def _softmax(out: Array, x: Array, axis: Any = -1) -> Call:
@@ -106,7 +131,7 @@ IN_PLACE: Mapping[str, Callable[..., Call | None]] = {
     "sum": _reduction(np.add),
     "max": _reduction(np.maximum),
     "min": _reduction(np.minimum),
-    "mean": lambda out, x, axis=None, keepdims=False: partial(np.mean, x, axis, None, out, keepdims),
+    "mean": _mean,
     "sum_to": _sum_to,
     "softmax": _softmax,
     "relu": lambda out, x: _into(np.maximum, [x, np.zeros((), x.dtype)], out),

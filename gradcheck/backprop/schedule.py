@@ -24,7 +24,6 @@ from gradcheck.backprop.storage import allocate
 from gradcheck.backprop.sweep import check_inputs, constants_like, each_cotangent, evaluate
 
 Array = NDArray[Any]
-Program = list[tuple[Node, Callable[[], Any]]]
 
 
 def compile_graph(
@@ -72,11 +71,23 @@ class _Plan:
 
     inputs: dict[str, Array]
     seeds: list[Array]
-    forward: Program
-    backward: Program
+    forward: list[Callable[[], Any]]
+    backward: list[Callable[[], Any]]
+    made: list[Node]
     outputs: tuple[Array, ...]
     gradients: Gradients
     nbytes: int
+
+    def run(self, program: list[Callable[[], Any]]) -> None:
+        """Make the calls in order; an exception is given a note that names the node."""
+        compute: Any = None
+        try:
+            for compute in program:
+                compute()
+        except Exception as error:
+            place = [*self.forward, *self.backward].index(compute)
+            error.add_note(f"while computing {self.made[place]!r}")
+            raise
 
 
 class Schedule:
@@ -130,7 +141,7 @@ class Schedule:
             for name, array in given.items():
                 np.copyto(known[name], array)
         plan = self._plan
-        _run(plan.forward)
+        plan.run(plan.forward)
         self._fresh = True
         return plan.outputs[0] if len(plan.outputs) == 1 else plan.outputs
 
@@ -146,20 +157,10 @@ class Schedule:
         for seed, given in zip(plan.seeds, cotangents, strict=True):
             seed[...] = 0 if given is None else given
         if not self._fresh:
-            _run(plan.forward)
+            plan.run(plan.forward)
         self._fresh = False
-        _run(plan.backward)
+        plan.run(plan.backward)
         return plan.gradients
-
-
-def _run(program: Program) -> None:
-    node = None
-    try:
-        for node, compute in program:  # noqa: B007 - the note below names the node at which the loop stopped
-            compute()
-    except Exception as error:
-        error.add_note(f"while computing {node!r}")
-        raise
 
 
 def _plan(graph: Graph, joint: Joint, arrays: Mapping[str, Array]) -> _Plan:
@@ -178,24 +179,26 @@ def _plan(graph: Graph, joint: Joint, arrays: Mapping[str, Array]) -> _Plan:
         samples = evaluate(joint.graph, leaves, lambda c: c)
     pinned = [*joint.outputs, *(place for place in joint.gradients.values() if place is not None)]
     storage = allocate(joint.graph, samples, pinned)
-    programs: dict[bool, Program] = {True: [], False: []}
+    programs: dict[bool, list[Callable[[], Any]]] = {True: [], False: []}
+    made: list[Node] = []
     for i, node in enumerate(nodes):
         if node.parents and i not in storage.views:
             operands = [storage.arrays[p.index] for p in node.parents]
-            step = call(node.op, node.static, operands, storage.arrays[i])
-            programs[i in joint.forward].append((node, step))
+            programs[i in joint.forward].append(call(node.op, node.static, operands, storage.arrays[i]))
+            made.append(node)
     cotangents = {}
     for node, place in joint.gradients.items():
         wanted = _float(values[node.index])
         g = np.zeros(node.shape, wanted) if place is None else np.asarray(storage.arrays[place])
         if place is not None and g.dtype != wanted:
             cast = np.empty(g.shape, wanted)
-            programs[False].append((nodes[place], partial(np.copyto, cast, g)))
+            programs[False].append(partial(np.copyto, cast, g))
+            made.append(nodes[place])
             g = cast
         cotangents[node] = _read_only(g)
     results = tuple(_read_only(np.asarray(storage.arrays[place])) for place in joint.outputs)
     gradients = Gradients(graph, cotangents, joint.visits)
-    return _Plan(inputs, seeds, programs[True], programs[False], results, gradients, storage.nbytes)
+    return _Plan(inputs, seeds, programs[True], programs[False], made, results, gradients, storage.nbytes)
 
 
 def _float(value: Any) -> np.dtype[Any]:

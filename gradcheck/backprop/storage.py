@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.backprop.graph import Graph
-from gradcheck.backprop.inplace import may_overwrite
+from gradcheck.backprop.inplace import is_identity, may_overwrite
 from gradcheck.backprop.op import TABLE
 
 Array = NDArray[Any]
@@ -33,7 +33,7 @@ def allocate(graph: Graph, samples: Sequence[Any], pinned: Collection[int]) -> S
     root = list(range(len(graph)))
     for i, node in enumerate(graph.nodes):
         for p in node.parents:
-            if _shares(samples[i], samples[p.index]):
+            if is_identity(node.op, node.static) or _shares(samples[i], samples[p.index]):
                 root[i] = root[p.index]
     last = list(range(len(graph)))
     for i, node in enumerate(graph.nodes):
@@ -48,7 +48,9 @@ def allocate(graph: Graph, samples: Sequence[Any], pinned: Collection[int]) -> S
         if not node.parents:
             continue
         if root[i] != i:
-            arrays[i] = TABLE[node.op].value(*[arrays[p.index] for p in node.parents], **node.static)
+            operands = [arrays[p.index] for p in node.parents]
+            same = is_identity(node.op, node.static)
+            arrays[i] = operands[0] if same else TABLE[node.op].value(*operands, **node.static)
         else:
             like = np.asarray(samples[i])
             ending = [p.index for p in node.parents if last[root[p.index]] == i and root[p.index] not in kept]
