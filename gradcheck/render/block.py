@@ -29,7 +29,7 @@ _WORD = {Verdict.PASS: "ok", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "unclea
 
 
 def block(report: Report, width: int = 80, color: bool = False, replay: str = "") -> str:
-    """The text of a report, at most `width` characters a line, with ANSI colours if `color`.
+    """The text of a report, at most `width` characters a line (80 or more, for the table), in ANSI colours if `color`.
 
     `replay` is the command that judges this case again, where there is a record of it.
 
@@ -45,22 +45,22 @@ def block(report: Report, width: int = 80, color: bool = False, replay: str = ""
     )  # fmt: skip
     headline = report.headline()
     console.print(_text(headline, style=_STYLE[report.verdict]), soft_wrap=True)  # one line, whatever the width
-    console.print(Padding(Group(*_body(report, headline, 1 if width < WIDE else 2, replay)), (0, 0, 0, 2)))
+    console.print(Padding(Group(*_body(report, headline, width, replay)), (0, 0, 0, 2)))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def show(report: Report, console: Console, replay: str = "") -> None:
     """Print the block where this console prints, as wide and with colours if it has them (NO_COLOR is heard)."""
     color = console.is_terminal and not console.no_color
-    console.file.write(block(report, min(console.width, 120), color, replay) + "\n")
+    console.file.write(block(report, min(max(console.width, 80), 120), color, replay) + "\n")
 
 
-def _body(report: Report, headline: str, gap: int, replay: str) -> Iterator[RenderableType]:
+def _body(report: Report, headline: str, width: int, replay: str) -> Iterator[RenderableType]:
     """What stands below the first line, part by part."""
     if report.verdict is Verdict.FAIL:
         yield ""
         if report.blocks:
-            yield from (_table(report, gap), "")
+            yield from (_table(report, width), "")
         for n, finding in enumerate(report.findings[:DETAILED]):
             yield from (_rows(_details(finding, said=n == 0 and headline.endswith(finding.message))), "")
         if (more := len(report.findings) - DETAILED) > 0:
@@ -89,15 +89,17 @@ def _rows(labelled: Iterable[tuple[str, str]]) -> Table:
 # -- the table ------------------------------------------------------------------------------------------------------
 
 
-def _table(report: Report, gap: int) -> Table:
+def _table(report: Report, width: int) -> Table:
     """One row an input or parameter, the worst first."""
+    gap, room = (1, width - 68) if width < WIDE else (2, width - 76)  # for a name, beside the seven other columns
     table = Table(box=None, padding=(0, gap, 0, 0), header_style="dim", pad_edge=False)
-    table.add_column("input", overflow="fold", min_width=7)
-    for name in ("shape", "worst at", "backward", "finite diff", "|error|", "bound", "error/bound"):
+    for name in ("input", "shape", "worst at"):
+        table.add_column(name, overflow="fold")  # places may take a second line, numbers never lose a digit
+    for name in ("backward", "finite diff", "|error|", "bound", "error/bound"):
         table.add_column(name, no_wrap=True)
     order = sorted(report.blocks, key=_badness)
     for row in order[:ROWS]:
-        table.add_row(*map(_text, _cells(row)), style="" if row.verdict is Verdict.PASS else _STYLE[row.verdict])
+        table.add_row(*map(_text, _cells(row, room)), style="" if row.verdict is Verdict.PASS else _STYLE[row.verdict])
     if rest := order[ROWS:]:
         wrong = sum(row.verdict is Verdict.FAIL for row in rest)
         table.add_row(_text(f"… {len(rest)} more"), "", _text(f"{wrong} FAIL" if wrong else "all ok"))
@@ -115,11 +117,11 @@ def _ratio(row: Block) -> float | None:
     return None if row.error is None or not row.bound else row.error / row.bound
 
 
-def _cells(row: Block) -> tuple[str, ...]:
+def _cells(row: Block, room: int) -> tuple[str, ...]:
     """The row of one block; a dash where nothing was measured."""
-    ratio = _ratio(row)
+    ratio, name = _ratio(row), place(row.input)
     return (
-        place(row.input),
+        name if len(name) <= room else f"…{name[1 - room :]}",  # params['encoder…: it is the end that tells them apart
         "×".join(map(str, row.shape)) or "scalar",
         "–" if row.index is None else f"[{', '.join(map(str, row.index))}]",
         _short(row.claimed),
@@ -131,7 +133,9 @@ def _cells(row: Block) -> tuple[str, ...]:
 
 
 def _short(value: float | complex | None) -> str:
-    return "–" if value is None else f"{value:.3e}"
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, complex) else f"{value:.3e}"
 
 
 # -- the findings ---------------------------------------------------------------------------------------------------
@@ -170,7 +174,7 @@ def _steps(finding: Finding) -> str:
     clear = [abs(slope) for _, slope, noise in rungs if abs(slope) > noise]
     if len(clear) > 1 and max(clear) <= 1.3 * min(clear):  # the 30 % within which the judge calls it persistent
         return f"{shown}\nflat: neither truncation nor round-off"
-    return f"{shown}\nflat at the steps where neither truncation nor round-off reaches it"
+    return f"{shown}\nflat but for the ends: neither truncation nor round-off"
 
 
 # -- the circumstances ----------------------------------------------------------------------------------------------
@@ -180,7 +184,7 @@ def _circumstances(report: Report) -> Iterator[str]:
     """What is to be known of the point, whatever the verdict; first, where there is none, why and what would help."""
     if report.verdict is Verdict.INCONCLUSIVE:
         yield from (f"because {reason.split('; ')[0]}" for reason in report.reasons[1:DETAILED])
-        yield f"to tell: {'; or '.join(_remedies(report))}"
+        yield f"to tell: {'; '.join(_remedies(report))}"
     calls = f"{report.evaluations} forward and {report.pullbacks} backward calls"
     kinks = f"kinks: {', '.join(report.kinks[:4])}" if report.kinks else "kinks at the point: none"
     spent = f"{report.examples} examples, {calls}" if report.examples > 1 else calls
@@ -206,7 +210,7 @@ def _reproduction(report: Report, replay: str) -> Iterator[tuple[str, str]]:
 
 def _remedies(report: Report) -> Iterator[str]:
     """What would let a verdict be reached: what the reasons ask for, and a wider dtype where there is one."""
-    asked = [reason.split("; ", 1)[1] for reason in report.reasons[:DETAILED] if "; " in reason]
+    asked = [r.split("; ", 1)[1].removesuffix(" would tell") for r in report.reasons[:DETAILED] if "; " in r]
     if any("budget" in reason for reason in report.reasons):
         asked.append("give a bigger budget, or none")
     if any(name in report.dtype for name in ("float32", "float16")) and not any("dtype" in line for line in asked):

@@ -154,7 +154,7 @@ def _case(case: Any) -> dict[str, Any] | None:
     if case is None:
         return None
     if isinstance(case, tuple | list):
-        from gradcheck.judge.search import Case as Spelled  # its repr is runnable; NumPy's leaves out entries
+        from gradcheck.judge.case import Case as Spelled  # its repr is runnable; NumPy's leaves out entries
 
         case = Spelled(tuple(case))
     inputs = getattr(case, "inputs", ())
