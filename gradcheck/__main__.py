@@ -77,13 +77,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replay.add_argument("--target", metavar="MODULE:ATTR", help="judge this layer at the recorded inputs instead")
     replay.add_argument("--plot", action="store_true", help="draw the V-curve and the wrong entries in characters")
 
+    cost = commands.add_parser("cost", help="measure whether a backward pass is linear in its edges, or became slower")
+    cost.add_argument("target", nargs="?", metavar="MODULE:ATTR", help="a factory, or a layer, instead of the reference")
+    cost.add_argument("--shapes", metavar='"x: n,64; w: 64,32"', help="inputs of a layer; the letters grow")
+    cost.add_argument("--per", choices=("edge", "element"), help="count the size in these")
+    cost.add_argument("--order", type=_count, metavar="P", help="the power in which the cost may grow: 1")
+    cost.add_argument("--plot", metavar="OUT.svg", help="draw cost against size, with the fit and its 95%% band")
+    cost.add_argument(
+        "--instructions", dest="count_instructions", action="store_true", default=None, help="count them too, by callgrind"
+    )
+    versions = cost.add_mutually_exclusive_group()
+    versions.add_argument("--against", metavar="REV|PYTHON", help="compare with another version, measured in turns")
+    versions.add_argument("--save", metavar="NAME", help="store this run in .benchmarks")
+    versions.add_argument("--compare", nargs="?", const="last", metavar="RUN", help="compare with a stored run: the last")
+
     for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters gets question marks, not a traceback
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     settings = vars(parser.parse_args(arguments))
     command = settings.pop("command")
     given = {name: value for name, value in settings.items() if value is not None}
-    actions: dict[str, Callable[..., int]] = {"run": _run, "systems": _systems, "report": _report, "replay": _replay}
+    actions: dict[str, Callable[..., int]] = {
+        "run": _run,
+        "systems": _systems,
+        "report": _report,
+        "replay": _replay,
+        "cost": _cost,
+    }
     return actions[command](commands.choices[command], **given)
 
 
@@ -153,6 +173,7 @@ def _replay(parser: Parser, paths: list[str], target: str | None = None, plot: b
 
     from gradcheck import replay
     from gradcheck.render.block import show
+    from gradcheck.render.progress import watching
     from gradcheck.render.text import drawn
 
     sys.path.insert(0, "")  # as python -m does: the layers lie where the command is given
@@ -164,14 +185,16 @@ def _replay(parser: Parser, paths: list[str], target: str | None = None, plot: b
     if complaints and not chosen:
         parser.error("nothing to replay: see above")
     console, done = Console(highlight=False, markup=False), []
-    for made in chosen:
-        again = replay.replay(made, target, closer=plot)
+    with watching("replaying", len(chosen)) as watcher:
+        for made in chosen:
+            done.append(replay.replay(made, target, closer=plot))
+            watcher.saw(done[-1].report)
+    for again in done:
         console.print(again.line, soft_wrap=True)
-        if again.report is not None and (len(chosen) == 1 or plot):
+        if again.report is not None and (len(done) == 1 or plot):
             show(again.report, console)
         if again.look is not None:
             console.print(drawn(again.look, console.width), soft_wrap=True)
-        done.append(again)
     if len(done) != 1:
         counts = [(sum(again.word is word for again in done), word.value) for word in replay.Word]
         console.print(", ".join(f"{count} {word}" for count, word in counts if count) or "No failure is recorded here.")
@@ -187,6 +210,17 @@ def _refuse_foreign(parser: Parser, chosen: list[str], settings: dict[str, objec
         if lack := [name for name in chosen if name not in have]:
             flag = "--" + option.replace("_", "-")
             parser.error(f"{flag} does not fit {', '.join(lack)}; try: gradcheck systems {' '.join(have)} {flag} …")
+
+
+def _cost(parser: Parser, **settings: Any) -> int:
+    from gradcheck.cost import command
+
+    try:
+        return command.main(**settings)
+    except ModuleNotFoundError as missing:  # of an extra; it says which
+        parser.error(str(missing))
+    except ValueError as error:
+        parser.error(str(error))
 
 
 def _count(text: str, least: int = 1) -> int:

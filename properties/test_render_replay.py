@@ -1,0 +1,179 @@
+"""Replay: what was wrong is judged again, and what came of it is said in a word, a sentence and an exit code."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import gradcheck
+from gradcheck.render.records import append, record, save
+from gradcheck.replay import Word, choose, exit_code, replay
+
+LAYERS = """
+    import numpy as np
+    import gradcheck
+
+    FACTOR = 2.0
+
+
+    def f(x, w):
+        return np.tanh(x @ w)
+
+
+    def vjp(inputs, g):
+        x, w = inputs
+        d = g * (1 - np.tanh(x @ w) ** 2)
+        return d @ w.T, FACTOR * x.T @ d
+
+
+    dense = gradcheck.from_pair(f, vjp, name="dense")
+    several = {"one": dense}
+
+
+    def sized(k, m):
+        scale = np.full((k, m), 3.0)
+        return lambda x: x * scale, lambda inputs, g: (FACTOR * g * scale,)
+"""
+
+
+@pytest.fixture
+def layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module of layers, whose FACTOR of 2 is their mistake."""
+    (tmp_path / "zoo_of_replay.py").write_text(textwrap.dedent(LAYERS), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "zoo_of_replay", raising=False)
+    import zoo_of_replay  # type: ignore[import-not-found]
+
+    return zoo_of_replay
+
+
+@pytest.fixture
+def made(layers: Any) -> dict[str, Any]:
+    """A record of a search that found the mistake."""
+    report = gradcheck.search(layers.dense, x=("n", "k"), w=("k", "m"), seed=0, max_examples=20)
+    return record(report, target_ref="zoo_of_replay:dense") | {"source": "a.jsonl:1"}
+
+
+def test_a_mistake_that_is_still_there_is_still_failing(made: dict[str, Any]) -> None:
+    """The same kind at the same input; the report is today's."""
+    again = replay(made)
+    assert again.word is Word.STILL
+    assert again.line.startswith("still failing  a.jsonl:1  dense: backward of w")
+    assert exit_code([again]) == 1
+
+
+def test_a_mistake_that_was_mended_is_fixed(made: dict[str, Any], layers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It passes at the recorded inputs."""
+    monkeypatch.setattr(layers, "FACTOR", 1.0)
+    again = replay(made)
+    assert again.word is Word.FIXED
+    assert again.report.verdict is gradcheck.Verdict.PASS
+    assert exit_code([again]) == 0
+
+
+@pytest.mark.parametrize(("factor", "words"), [(-1.0, "-1× the finite difference"), (np.nan, "nan")])
+def test_another_mistake_at_the_same_place_is_a_change(
+    made: dict[str, Any], layers: Any, monkeypatch: pytest.MonkeyPatch, factor: float, words: str
+) -> None:
+    """Neither fixed nor the failure that was recorded."""
+    monkeypatch.setattr(layers, "FACTOR", factor)
+    again = replay(made)
+    assert again.word is Word.CHANGED
+    assert words in again.line
+    assert exit_code([again]) == 1
+
+
+def test_a_layer_for_sizes_is_built_for_the_recorded_ones(layers: Any) -> None:
+    """The function of letters that made the layer makes it again."""
+    report = gradcheck.search(layers.sized, x=("k", "m"), seed=0, max_examples=20)
+    assert report.case.sizes
+    again = replay(record(report, target_ref="zoo_of_replay:sized") | {"source": "a:1"})
+    assert again.word is Word.STILL
+
+
+def test_one_of_several_is_found_by_its_name(made: dict[str, Any]) -> None:
+    """ "module:attr[name]", as a run over a mapping records it."""
+    assert replay({**made, "ref": "zoo_of_replay:several[one]"}).word is Word.STILL
+    gone = replay({**made, "ref": "zoo_of_replay:several[two]"})
+    assert gone.reason == (
+        "zoo_of_replay:several[two] is not among what zoo_of_replay:several holds today: zoo_of_replay:several[one]"
+    )
+
+
+def test_another_layer_can_be_judged_at_the_recorded_inputs(made: dict[str, Any]) -> None:
+    """--target MODULE:ATTR, for a record whose own target is gone or a test."""
+    assert replay({**made, "ref": "gone:dense"}, "zoo_of_replay:dense").word is Word.STILL
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ref": "gone_from_here:dense"}, "gone_from_here:dense: there is no module gone_from_here to import"),
+        ({"ref": "zoo_of_replay:gone"}, "has no attribute gone"),
+        ({"ref": "tests/test_a.py::test_b"}, "tests/test_a.py::test_b is a test: run pytest tests/test_a.py::test_b"),
+        ({"case": None}, "the record has no case"),
+        ({"case": {"python": "Case", "missing": "too large"}}, "the case was not kept as data: too large"),
+        ({"case": {"python": "Case", "inputs": [{"array": 7}]}}, "is no value of a case"),
+        ({"options": {"tolerance": 1}}, "unexpected keyword argument 'tolerance'"),
+    ],
+)
+def test_what_cannot_be_replayed_says_why(made: dict[str, Any], change: dict[str, Any], words: str) -> None:
+    """Not replayed is no verdict: exit code 4."""
+    again = replay({**made, **change})
+    assert again.word is Word.UNKNOWN
+    assert again.report is None
+    assert words in again.line
+    assert exit_code([again]) == 4
+
+
+def test_a_line_of_a_file_can_be_chosen(made: dict[str, Any], tmp_path: Path) -> None:
+    """FILE takes all that are no PASS, FILE:LINE that line."""
+    passing = record(gradcheck.check((np.sin, lambda i, g: (g * np.cos(i[0]),)), 0.5), target_ref="m:f")
+    path = tmp_path / "a.jsonl"
+    for one in (passing, made, made):
+        append(path, one)
+    assert [one["source"] for one in choose([str(path)])[0]] == [f"{path}:2", f"{path}:3"]
+    assert [one["source"] for one in choose([f"{path}:1"])[0]] == [f"{path}:1"]
+    assert choose([f"{path}:9"]) == ([], [f"{path}:9: there is no record in this line"])
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    run = [sys.executable, "-m", "gradcheck", "replay", *arguments]
+    environment = {**os.environ, "COLUMNS": "100"}
+    return subprocess.run(run, capture_output=True, text=True, encoding="utf-8", cwd=cwd, env=environment, check=False)
+
+
+def test_the_command_saved_with_a_failure_replays_it_with_its_plots(made: dict[str, Any], tmp_path: Path) -> None:
+    """One failure: its block; with --plot the V-curve and the wrong entries in characters."""
+    line = save(made, tmp_path / ".gradcheck")
+    done = command(line.split()[-1], "--plot", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("still failing  ")
+    assert "looks like" in done.stdout
+    assert "V-curve of w" in done.stdout
+    assert "X the worst" in done.stdout or "outside their bound" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_command_counts_what_became_of_many(made: dict[str, Any], tmp_path: Path) -> None:
+    """A line each, the counts at the end, unreadable lines on stderr."""
+    path = tmp_path / "a.jsonl"
+    for one in (made, {**made, "ref": "gone:dense"}):
+        append(path, one)
+    with path.open("a") as file:
+        file.write(json.dumps({"schema": 99}) + "\n")
+    done = command("a.jsonl", cwd=tmp_path)
+    assert done.returncode == 4
+    assert done.stdout.splitlines()[-1] == "1 still failing, 1 not replayed"
+    assert done.stderr.startswith("a.jsonl:3: skipped: schema 99 is newer than 1")
+    assert command("missing.jsonl", cwd=tmp_path).returncode == 4
+    (tmp_path / "empty.jsonl").touch()
+    none = command("empty.jsonl", cwd=tmp_path)
+    assert (none.returncode, none.stdout) == (0, "No failure is recorded here.\n")
