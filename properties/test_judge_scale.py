@@ -265,3 +265,11 @@ def test_a_quiet_output_whose_gradient_is_rounding_is_no_mistake() -> None:
     for seed in range(EXAMPLES):
         report = check(norm, x, np.array([1.0, -1.0]), seed=seed)
         assert report.verdict is not Verdict.FAIL, report
+
+
+@pytest.mark.parametrize("x", [[1e-10, 1e-305], [1e-160, 1e-160, 2.0], [1e-200, 1e-120, 3.0], [3e-310, 0.5]])
+def test_a_gradient_computed_from_a_subnormal_value_is_not_accused(x: list[float]) -> None:
+    """prod(x)/x where the product is 1e-315 has eight digits, where it is 2e-320 three."""
+    product = from_pair(lambda x: x.prod(-1), lambda i, g: (g * i[0].prod() / i[0],))
+    for seed in range(EXAMPLES):
+        assert check(product, np.array(x), seed=seed).verdict is not Verdict.FAIL

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from gradcheck import Kind, Verdict, check, from_pair, search
-from gradcheck.judge.search import Case
+from gradcheck.judge.case import Case
 
 NIGHTLY = os.environ.get("GRADCHECK_NIGHTLY") == "1"
 SEEDS = range(20 if NIGHTLY else 2)
@@ -362,3 +362,27 @@ def test_a_search_leaves_global_random_streams_alone() -> None:
     before = np.random.get_state()[1].tobytes()  # type: ignore[union-attr] # noqa: NPY002
     search(entrywise(lambda d, x: d), x=("n",), seed=0, max_examples=5)
     assert np.random.get_state()[1].tobytes() == before  # type: ignore[union-attr] # noqa: NPY002
+
+
+def test_a_mistake_is_named_by_a_larger_case_than_the_smallest() -> None:
+    """A softmax without its coupling shrinks to one entry, in which there is nothing left to compare."""
+
+    def softmax(x: Any) -> Any:
+        e = np.exp(x - x.max(-1, keepdims=True))
+        return e / e.sum(-1, keepdims=True)
+
+    report = search(from_pair(softmax, lambda i, g: (g * softmax(i[0]),)), x=("n", "k"), seed=0)
+    finding = report.findings[0]
+    assert report.case is not None
+    assert report.case.inputs[0].size == 1
+    assert finding.kind is Kind.DIAGONAL_ONLY
+    assert finding.message == "backward of x[0, 0] is wrong: coupling between entries dropped"
+    assert finding.evidence[0].startswith("DIAGONAL_ONLY: at a larger case, ")
+
+
+def test_a_mistake_in_no_pattern_is_told_by_its_numbers() -> None:
+    """ "In no pattern known here" helps nobody in a headline; the two numbers do."""
+    odd = np.array([0.7, -1.3, 2.9, 0.1, -0.4])
+    report = check(from_pair(np.sin, lambda i, g: (g * np.cos(i[0]) * odd,)), np.array([0.3, 1.1, -2.0, 0.2, 2.5]))
+    assert "the finite difference" in report.headline()
+    assert "pattern" not in report.headline()

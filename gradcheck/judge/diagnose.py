@@ -12,7 +12,7 @@ from gradcheck.judge.locate import Place
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.survey import Survey, take_survey
 from gradcheck.judge.sweep import Sweep
-from gradcheck.report import Finding, place
+from gradcheck.report import Finding, Kind, place
 
 
 def diagnose(
@@ -35,8 +35,10 @@ def diagnose(
     if entry is not None:
         flat = entry // (2 if survey.primal.dtype.kind == "c" else 1)
         index = tuple(int(i) for i in np.unravel_index(flat, shape)) if shape else ()
-    where = place(label, index if at.alone else None)
-    message = f"backward of {where} is {_phrase(best, survey)}"
+    if best.kind is Kind.OTHER:
+        message = f"backward of {place(label, index)} is {claimed:.4g}, the finite difference {numeric:.4g}"
+    else:
+        message = f"backward of {place(label, index if at.alone else None)} is {_phrase(best, survey)}"
     return Finding(
         best.kind,
         message,

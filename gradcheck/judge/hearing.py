@@ -26,6 +26,7 @@ class Hearing:
     given: list[Array]
     gradients: list[Array]
     largest: float = 0.0  # the largest entry of the value
+    underflow: float = 0.0  # how coarsely its smallest entries are rounded
     second: list[Array] = field(default_factory=list)  # gradients for `other`
     wobble: list[Array] = field(default_factory=list)
     right_at: Callable[[Bench], bool] = lambda bench: False
@@ -66,7 +67,7 @@ class Hearing:
             )
             wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble and relative else 0.0
             size = float(np.max(np.abs(e), initial=0.0))
-            allowed = max(np.sqrt(eps), relative) * size + ratio * (
+            allowed = max(np.sqrt(eps), relative, 4 * self.underflow) * size + ratio * (
                 100 * wobble + 1000 * eps * max(everything, value / self.extent(b))
             )
             allowed += ratio * (1.2e-38 if eps > 1e-8 else 2.3e-308)  # subnormals round coarsely

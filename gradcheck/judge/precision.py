@@ -52,6 +52,19 @@ def grain_of(origin: Array) -> float:
     return 0.0
 
 
+def underflow_of(bench: Bench, origin: Array) -> float:
+    """How coarsely the smallest values are rounded: a subnormal has few digits, and what is computed from it no more.
+
+    0 where no value is subnormal.
+    """
+    if bench.twin:
+        return 0.0
+    limits = [np.finfo(m.dtype) for m in bench.models if m.dtype.kind in "fc"]
+    tiny, smallest = max(float(i.tiny) for i in limits), max(float(i.smallest_subnormal) for i in limits)
+    below = np.abs(origin[(origin != 0) & (np.abs(origin) < tiny)])
+    return float(np.max(smallest / below, initial=0.0))
+
+
 def sizes_of(bench: Bench, origin: Array) -> Array:
     """What an output's rounding is relative to: half the largest entry of its array; small entries come of
     cancellation.

@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.judge.bench import Array, Bench
 from gradcheck.judge.moves import Blocks, Line, Moves, each, project
-from gradcheck.judge.precision import Scale, grain_of, is_simple, sizes_of
+from gradcheck.judge.precision import Scale, grain_of, is_simple, sizes_of, underflow_of
 from gradcheck.judge.sweep import SAFETY, Sweep
 from gradcheck.judge.wobble import shaken
 from gradcheck.numeric.ladder import NEAR
@@ -36,6 +36,7 @@ class Prober(Moves):
         self._tiny = float(
             max([*lowest, np.finfo(np.float32).tiny if self._grain else 0.0])
         )  # subnormals round coarsely
+        self._underflow = underflow_of(bench, origin)
         self._spreads: dict[Blocks, Array] = {}
         self._shaken: Array | None = None  # how far an ulp's move of the inputs takes each output
 
@@ -222,7 +223,7 @@ class Prober(Moves):
         # the judge's own sums are of float64, even for longdouble
         eps = max(eps, float(np.finfo(np.float16 if self.bench.twin else np.float64).eps))
         parts = [c * line.direction for c in line.claims]
-        floor = 4 * eps * np.array([float(np.abs(part).sum()) for part in parts])
+        floor = 4 * max(eps, self._underflow) * np.array([float(np.abs(part).sum()) for part in parts])
         floor += 4 * eps * project(line.cotangents, self._sizes)
         weights = np.array([float(np.linalg.norm(part)) for part in parts])
         if wobble is None or not weights[0]:

@@ -4,13 +4,13 @@ Every example is a whole `check`. A failing one is shrunk, layer and batch toget
 whose repr is runnable Python. An INCONCLUSIVE example is counted and stops nothing.
 """
 
+import functools
 import inspect
 import random
 import secrets
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,10 @@ from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.errors import Flaky, FlakyFailure, Unsatisfiable
 
 from gradcheck.adapters import as_target
-from gradcheck.judge.bench import Array
+from gradcheck.judge.case import Case, seed_of, size_of, telling_case
+from gradcheck.judge.contrast import contrasted
 from gradcheck.judge.verdict import check
-from gradcheck.report import Finding, Kind, Report, Verdict
+from gradcheck.report import Report, Verdict
 from gradcheck.strategies import palette, shapes_by_letter
 from gradcheck.strategies.palette import MODES
 from gradcheck.target import Target
@@ -40,23 +41,6 @@ liking for simple and repeated values finds what no even draw would."""
 
 _BYTES = 8192
 """Enough for a strategy that draws some thousand numbers; one that wants more is left to Hypothesis."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """The inputs behind a verdict, and the sizes that its layer was built with, if it was built for them.
-
-    >>> import numpy as np
-    >>> Case((np.array([0.5, 2.0]), np.array([1], dtype=np.int64)), {"n": 2})
-    Case((np.array([0.5, 2.0]), np.array([1], dtype='int64')), {'n': 2})
-    """
-
-    inputs: tuple[Any, ...]
-    sizes: Mapping[str, int] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        inputs = ", ".join(_spelled(value) for value in self.inputs) + ("," if len(self.inputs) == 1 else "")
-        return f"Case(({inputs}), {dict(self.sizes)!r})" if self.sizes else f"Case(({inputs}))"
 
 
 def search(
@@ -91,11 +75,13 @@ def search(
     """
     if max_examples < 1:
         raise ValueError(f"max_examples must be at least 1, got {max_examples!r}")
+    if isinstance(inputs, Mapping):
+        shapes, inputs = {**inputs, **shapes}, None
     make, cases = _plan(target, inputs, shapes, dtypes, frozen)
     start = secrets.randbits(32) if seed is None else seed
     tally = _Tally(make, dict(options or {}))
 
-    even = int(_EVEN * max_examples) if inputs is not None and not isinstance(inputs, Mapping) else 0
+    even = int(_EVEN * max_examples) if inputs is not None else 0
 
     @seeded(start)
     @settings(
@@ -120,7 +106,7 @@ def search(
         pass  # the tally holds the smallest; a target that keeps state fails differently when asked again
     except Unsatisfiable as error:
         raise ValueError(f"the strategy for the inputs drew nothing to judge: {error}; loosen its filters") from error
-    return tally.report(start)
+    return tally.report(start, telling_case(shapes) if shapes else None)
 
 
 def _draw_evenly(judge: Any, tally: "_Tally", count: int, bits: random.Random) -> None:
@@ -148,8 +134,10 @@ class _Tally:
         self.options = options
         self.examples = self.passed = self.inconclusive = 0
         self.evaluations = self.pullbacks = 0
+        self.size = (0, 0)
         self.first: Report | None = None  # the first failure, before it shrank
         self.smallest: Report | None = None
+        self.remake: Callable[[Case], Target] | None = None  # the target of the smallest, for another case
         self.last: Report | None = None
         self.resolution = 0.0
         self.kinks: dict[str, None] = {}
@@ -165,8 +153,9 @@ class _Tally:
             self.examples += 1
         if report.verdict is Verdict.FAIL:
             self.first = self.first or report
-            if self.smallest is None or _size(case) <= _size(self.smallest.case):
-                self.smallest = replace(report, case=case)
+            if self.smallest is None or size_of(case) <= self.size:
+                self.smallest, self.size = replace(report, case=case), size_of(case)
+                self.remake = functools.partial(self.make, drawn)
         elif self.smallest is None:
             if report.verdict is Verdict.PASS:
                 self.passed += 1
@@ -177,8 +166,15 @@ class _Tally:
                 self.reasons.update(dict.fromkeys(report.reasons[:1]))
         return report
 
-    def report(self, seed: int) -> Report:
-        """One Report for all of them."""
+    def larger(self, case: Case | None) -> Iterator[Report]:
+        """Failures with more entries than the smallest: the first there was, and the same target at `case`."""
+        if self.first is not None:
+            yield self.first
+        if case is not None and self.remake is not None:
+            yield check(self.remake(case), *case.inputs, **self.options)
+
+    def report(self, seed: int, telling: Case | None) -> Report:
+        """One Report for all of them; `telling`: a case to name the mistake by, if shapes are free."""
         counts: dict[str, Any] = {
             "examples": self.examples,
             "inconclusive": self.inconclusive,
@@ -186,9 +182,8 @@ class _Tally:
             "pullbacks": self.pullbacks,
             "seed": seed,
         }
-        if self.smallest is not None and self.first is not None:
-            findings = (contrasted(self.smallest.findings[0], self.first), *self.smallest.findings[1:])
-            return replace(self.smallest, findings=findings, **counts)
+        if self.smallest is not None:
+            return replace(contrasted(self.smallest, self.larger(telling)), **counts)
         assert self.last is not None
         reasons = tuple(self.reasons)
         if not self.passed:
@@ -199,34 +194,14 @@ class _Tally:
         )  # fmt: skip
 
 
-_TELLING = (Kind.BRANCH, Kind.REPEATED_INDEX, Kind.TRANSPOSED, Kind.PERMUTED, Kind.DIAGONAL_ONLY, Kind.NOT_SUMMED)
-"""Kinds that are told by contrast between entries, of which the smallest case may have too few."""
-
-
-def contrasted(smallest: Finding, first: Report) -> Finding:
-    """The finding of the smallest case, by the name that the first failure gave it where it had more to compare."""
-    larger = next((f for f in first.findings if f.input == smallest.input), first.findings[0])
-    if larger.kind not in _TELLING or smallest.kind in _TELLING or smallest.claimed is None:
-        return smallest
-    return replace(
-        smallest,
-        kind=larger.kind,
-        kinds=(larger.kind, *(k for k in smallest.kinds if k is not larger.kind)),
-        evidence=(f"before it shrank: {larger.evidence[0]}", *smallest.evidence),
-    )
-
-
 def _plan(
     target: Any,
-    inputs: st.SearchStrategy[Any] | Shapes | None,
+    inputs: st.SearchStrategy[Any] | None,
     shapes: Shapes,
     dtypes: str | Sequence[str],
     frozen: Sequence[int | str],
 ) -> tuple[Callable[[Any, Case], Target], st.SearchStrategy[tuple[Any, Case]]]:
     """How to make the target of an example, and how to draw its (target, case)."""
-    if isinstance(inputs, Mapping):
-        shapes = {**inputs, **shapes}
-        inputs = None
     if (inputs is None) == (not shapes):
         raise TypeError(
             'search needs either a strategy for the tuple of inputs or shapes by letter such as x=("n", "k"); '
@@ -294,42 +269,3 @@ def cases_by_letter(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStr
         return Case(tuple(arrays), {letter: size for letter, size in axes if isinstance(letter, str)})
 
     return draw_case()
-
-
-def seed_of(case: Case) -> int:
-    """A seed from the inputs themselves, so that a case gets the same verdict wherever it is judged again."""
-    parts = [np.ascontiguousarray(np.asarray(value)) for value in case.inputs]
-    return zlib.crc32(b"".join(part.tobytes() + str(part.shape).encode() for part in parts if part.dtype != object))
-
-
-def _size(case: object) -> tuple[int, int]:
-    assert isinstance(case, Case)
-    arrays = [np.asarray(value) for value in case.inputs]
-    return sum(a.size for a in arrays), sum(int(np.count_nonzero(a)) for a in arrays)
-
-
-def _spelled(value: Any) -> str:
-    """An input as a Python expression that evaluates to it, np being numpy."""
-    if not isinstance(value, np.ndarray | np.generic):
-        return repr(value)
-    array = np.asarray(value)
-    dtype = "" if array.dtype == np.float64 else f", dtype={array.dtype.name!r}"
-    if array.dtype == bool:
-        dtype = ""
-    if not array.size:
-        return f"np.zeros({array.shape}{dtype})"
-    return f"np.array({_listed(array)}{dtype})"
-
-
-def _listed(array: Array) -> str:
-    if array.ndim:
-        return f"[{', '.join(_listed(part) for part in array)}]"
-    value = array.item()
-    if array.dtype in (np.longdouble, np.clongdouble):
-        return repr(str(value))
-    text = repr(value)
-    return (
-        text
-        if array.dtype.kind in "iub" or np.isfinite(array)
-        else text.replace("nan", "np.nan").replace("inf", "np.inf")
-    )

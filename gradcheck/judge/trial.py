@@ -10,6 +10,7 @@ from gradcheck.judge.blocks import Blocks
 from gradcheck.judge.hearing import Hearing, ask, hear
 from gradcheck.judge.laws import FIRST, LAST, LAWS
 from gradcheck.judge.outcome import USABLE, Outcome
+from gradcheck.judge.precision import underflow_of
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.wobble import slow_step, wobble_of
 from gradcheck.report import Block, Finding, Kind, Report, Verdict, place
@@ -56,6 +57,7 @@ class Trial:
             if self.bench.note_randomness():
                 hearing = hear(self.bench, cotangents[0], cotangents[-1])
             hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
+            hearing.underflow = underflow_of(self.bench, origin)
             hearing.right_at = right_at
             self._hear([name for name in laws if name in FIRST], hearing)
             hearing.wobble = wobble_of(hearing, hearing.cotangent, hearing.gradients)

@@ -6,7 +6,7 @@ The test is one of Hypothesis: `@settings`, `@example` and `@seed` stack on it, 
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 
 from gradcheck.adapters import as_target
 from gradcheck.judge import check
-from gradcheck.judge.search import Case, cases_by_letter, contrasted, seed_of
+from gradcheck.judge.case import Case, seed_of, telling_case
+from gradcheck.judge.contrast import contrasted
+from gradcheck.judge.search import cases_by_letter
 from gradcheck.plugin import session
 from gradcheck.plugin.settings import CHECK, SETTINGS, resolve
 from gradcheck.report import GradientMismatch, Report, Verdict
-from gradcheck.target import from_pullback
+from gradcheck.target import Target, from_pullback
 
 Test = TypeVar("Test", bound=Callable[..., Any])
 Shapes = Mapping[str, Sequence[str | int]]
@@ -183,34 +185,28 @@ class _Claim:
     def judge(self, inputs: Mapping[str, Any], others: Mapping[str, Any]) -> None:
         """Check at one case. Raises GradientMismatch, whose traceback ends where f returned what is wrong."""
         __tracebackhide__ = True
-        own = inspect.signature(self.f).parameters
         shapes = {name: np.shape(inputs[name]) for name in self.shapes}
         pairs = [pair for name, axes in self.shapes.items() for pair in zip(axes, shapes[name], strict=True)]
-        sizes = {letter: size for letter, size in pairs if isinstance(letter, str)}
-        case = Case(tuple(inputs.values()), sizes)
-        fixed = {**others, **{letter: sizes[letter] for letter in sizes if letter in own and letter not in inputs}}
-
-        def call(*arrays: Any) -> Any:
-            return self.f(**fixed, **{name: a for name, a in zip(self.names, arrays, strict=True) if name in own})
-
+        case = Case(tuple(inputs.values()), {letter: size for letter, size in pairs if isinstance(letter, str)})
+        call = self.call(case, others)
         failed, key = self.failed.setdefault(repr(others), {}), seed_of(case)
         if key not in failed:
             report = self.report(call, case)
             if report.verdict is not Verdict.FAIL:
                 return
-            first = next(iter(failed.values()), report)
-            findings = (contrasted(report.findings[0], first), *report.findings[1:])
-            failed[key] = replace(report, findings=findings)
+            failed[key] = contrasted(report, self.larger([*failed.values()][:1], others))
         raise GradientMismatch(failed[key]).with_traceback(_where(self.f, call, case.inputs))
+
+    def call(self, case: Case, others: Mapping[str, Any]) -> Callable[..., Any]:
+        """f as a function of its inputs, at the sizes of a case and the other arguments of the test."""
+        own = inspect.signature(self.f).parameters
+        sizes = {name: size for name, size in case.sizes.items() if name in own and name not in self.names}
+        taken = [(n, name) for n, name in enumerate(self.names) if name in own]
+        return lambda *arrays: self.f(**others, **sizes, **{name: arrays[n] for n, name in taken})
 
     def report(self, call: Callable[..., Any], case: Case) -> Report:
         """Check what f returned for these inputs, and let the session hear it."""
-        returned = call(*case.inputs)
-        if isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1]) and not callable(returned[0]):
-            target = from_pullback(call, name=self.f.__name__.removeprefix("test_"))
-            target = replace(target, inputs=self.names, frozen=frozenset(map(self.position, self.frozen)))
-        else:
-            target = as_target(returned, frozen=self.frozen)
+        target = self.target(call, case)
         chosen = _chosen(self.options, target)
         options = {name: chosen[name] for name in CHECK}
         report = check(target, *case.inputs, seed=seed_of(case), **options)
@@ -218,6 +214,21 @@ class _Claim:
         if session.running is not None:
             session.running.hear(report, options)
         return report
+
+    def target(self, call: Callable[..., Any], case: Case) -> Target:
+        """What f returned for these inputs, a pair or a layer, as a target."""
+        returned = call(*case.inputs)
+        if isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1]) and not callable(returned[0]):
+            target = from_pullback(call, name=self.f.__name__.removeprefix("test_"))
+            return replace(target, inputs=self.names, frozen=frozenset(map(self.position, self.frozen)))
+        return as_target(returned, frozen=self.frozen)
+
+    def larger(self, failures: Sequence[Report], others: Mapping[str, Any]) -> Iterator[Report]:
+        """Failures with more entries to compare, to name the mistake by: the first one, and one at a telling case."""
+        yield from failures
+        if len(self.shapes) == len(self.names):
+            case = telling_case(self.shapes)
+            yield check(self.target(self.call(case, others), case), *case.inputs)
 
     def position(self, name: int | str) -> int:
         """Of a frozen input."""

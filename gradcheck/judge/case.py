@@ -1,0 +1,83 @@
+"""Case: the inputs behind a verdict, written so that they can be run again."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gradcheck.judge.bench import Array
+
+
+@dataclass(frozen=True)
+class Case:
+    """The inputs behind a verdict, and the sizes that its layer was built with, if it was built for them.
+
+    >>> import numpy as np
+    >>> Case((np.array([0.5, 2.0]), np.array([1], dtype=np.int64)), {"n": 2})
+    Case((np.array([0.5, 2.0]), np.array([1], dtype='int64')), {'n': 2})
+    """
+
+    inputs: tuple[Any, ...]
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(_spelled(value) for value in self.inputs) + ("," if len(self.inputs) == 1 else "")
+        return f"Case(({inputs}), {dict(self.sizes)!r})" if self.sizes else f"Case(({inputs}))"
+
+
+def telling_case(shapes: Mapping[str, Sequence[str | int]], dtype: str = "float64") -> Case:
+    """Sizes 3, 4, 5, … by letter and numbers without zeros, ties or patterns: where mistakes differ from one another.
+
+    >>> case = telling_case({"x": ("n", "k"), "w": ("k", 2)})
+    >>> case.sizes, [x.shape for x in case.inputs]
+    ({'n': 3, 'k': 4}, [(3, 4), (4, 2)])
+    """
+    letters = dict.fromkeys(axis for axes in shapes.values() for axis in axes if isinstance(axis, str))
+    sizes = {letter: 3 + n for n, letter in enumerate(letters)}
+    rng = np.random.default_rng(0)
+    arrays = []
+    for axes in shapes.values():
+        shape = tuple(sizes[axis] if isinstance(axis, str) else axis for axis in axes)
+        arrays.append((rng.choice([-1.0, 1.0], shape) * rng.uniform(0.25, 1.75, shape)).astype(dtype))
+    return Case(tuple(arrays), sizes)
+
+
+def seed_of(case: Case) -> int:
+    """A seed from the inputs themselves, so that a case gets the same verdict wherever it is judged again."""
+    parts = [np.ascontiguousarray(np.asarray(value)) for value in case.inputs]
+    return zlib.crc32(b"".join(part.tobytes() + str(part.shape).encode() for part in parts if part.dtype != object))
+
+
+def size_of(case: Case) -> tuple[int, int]:
+    """How many entries a case has, and how many of them are not zero: the smaller, the simpler."""
+    arrays = [np.asarray(value) for value in case.inputs]
+    return sum(a.size for a in arrays), sum(int(np.count_nonzero(a)) for a in arrays)
+
+
+def _spelled(value: Any) -> str:
+    """An input as a Python expression that evaluates to it, np being numpy."""
+    if not isinstance(value, np.ndarray | np.generic):
+        return repr(value)
+    array = np.asarray(value)
+    dtype = "" if array.dtype == np.float64 else f", dtype={array.dtype.name!r}"
+    if array.dtype == bool:
+        dtype = ""
+    if not array.size:
+        return f"np.zeros({array.shape}{dtype})"
+    return f"np.array({_listed(array)}{dtype})"
+
+
+def _listed(array: Array) -> str:
+    if array.ndim:
+        return f"[{', '.join(_listed(part) for part in array)}]"
+    value = array.item()
+    if array.dtype in (np.longdouble, np.clongdouble):
+        return repr(str(value))
+    text = repr(value)
+    return (
+        text
+        if array.dtype.kind in "iub" or np.isfinite(array)
+        else text.replace("nan", "np.nan").replace("inf", "np.inf")
+    )
