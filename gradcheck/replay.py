@@ -72,7 +72,8 @@ def replay(made: Record, target: str | None = None, *, closer: bool = False) -> 
     """
     from gradcheck.judge import check
     from gradcheck.judge.closer import look
-    from gradcheck.judge.search import Case, maker, seed_of
+    from gradcheck.judge.case import Case, seed_of
+    from gradcheck.judge.search import maker
 
     before = report_of(made)
     try:
