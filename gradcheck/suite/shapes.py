@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 import gradcheck.target
-from gradcheck.judge.search import Case, maker
+from gradcheck.judge.case import Case
+from gradcheck.judge.search import maker
 
 Axes = tuple[str | int, ...]
 Shapes = Mapping[str, Sequence[str | int]]
