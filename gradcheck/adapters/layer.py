@@ -17,12 +17,13 @@ from gradcheck.adapters.functions import (
     takes_context,
     with_derivative,
 )
-from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
+from gradcheck.adapters.joined import after_softmax, with_cross_entropy
+from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, TESTING, TRAINING
 from gradcheck.adapters.pairing import same_shape
-from gradcheck.adapters.passes import Method, Passes, bound, input_names
-from gradcheck.adapters.recognise import Grads, Params, Recognised, recognise
+from gradcheck.adapters.passes import Method, Passes, arguments, bound, input_names, spell
+from gradcheck.adapters.recognise import Grads, Params, PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
-from gradcheck.adapters.walk import Array
+from gradcheck.adapters.walk import Array, copied
 from gradcheck.target import Pullback, Target, describe
 
 _REMEMBERED = 256
@@ -105,8 +106,9 @@ def from_layer(
     made, forward, backward = _entered(layer, forward, backward)
     label = name or (layer.__name__ if takes_context(layer) else type(made).__name__)
     passes = Passes(forward, backward, training, settings)
+    made = _set(made, passes)
     frozen = (frozen,) if isinstance(frozen, str | int) else tuple(frozen)
-    known: dict[Any, tuple[Recognised, Habits]] = {}
+    known: dict[Any, tuple[Recognised | PassRaisedError, Habits]] = {}
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
         own = [item for item in frozen if isinstance(item, int) or item in input_names(bound(made, passes.forward))]
@@ -125,10 +127,17 @@ def from_layer(
                 known.clear()
             leaves = [(i, flat.names[i], a) for i, a in enumerate(arrays) if a.dtype.kind in "fc"]
             tries = [flat.rebuilt(_generic(arrays, flat.frozen)), flat.rebuilt(arrays)]
-            known[key] = _found(made, passes, tries, leaves, params, grads, (*frozen, *flat.frozen), convention)
+            known[key] = _found(label, made, passes, tries, leaves, params, grads, (*frozen, *flat.frozen), convention)
         found, seen = known[key]
+        if isinstance(found, PassRaisedError):
+            return _raising(label, found, flat.rebuilt, flat.names, flat.frozen), arrays
         held = flat.frozen | {i for i in range(len(arrays)) if i not in found.of_inputs}
-        return _target(label, found, seen, flat.rebuilt, flat.names, held, convention == "vjp"), arrays
+        target = _target(label, found, seen, flat.rebuilt, flat.names, held, convention == "vjp")
+        if seen.logits is not None:
+            p = arrays[seen.logits]
+            arrays = (*arrays[: seen.logits], np.log(p), *arrays[seen.logits + 1 :])
+            return after_softmax(target, seen.logits), arrays
+        return (with_cross_entropy(target) if seen.through else target), arrays
 
     return Target(label, _unbound, _unbound, bind=bind)
 
@@ -155,6 +164,7 @@ def _target(
     def linearize(*values: Array) -> Pullback:
         done = perform(values)
         mean = 1 if seen.batch is None else np.shape(rebuilt(values[:count])[0])[seen.batch]
+        per_example = float(max(len(values[0]), 1)) ** seen.loss if seen.loss else 1.0
 
         def pullback(cotangent: Any) -> tuple[Any, ...]:
             given = list(cotangent) if isinstance(cotangent, tuple) else [cotangent]
@@ -166,8 +176,8 @@ def _target(
                 if gradient is None or key in held:
                     answers.append(None)
                     continue
-                array = np.array(gradient) if plain else _fitted(np.array(gradient), np.shape(model))
-                factor = (mean if isinstance(key, str) else 1) / seen.scale
+                array = np.array(gradient) if plain else _fitted(np.array(gradient), model)
+                factor = per_example * (mean if isinstance(key, str) else 1) / seen.scale
                 array = array if factor == 1 else array * factor
                 answers.append(array * given[0] if seen.ignores else array)
             return tuple(answers)
@@ -187,6 +197,7 @@ def _target(
 
 
 def _found(
+    label: str,
     layer: Any,
     passes: Passes,
     tries: Sequence[tuple[Any, ...]],
@@ -195,7 +206,7 @@ def _found(
     grads: Grads,
     frozen: Sequence[int | str],
     convention: str,
-) -> tuple[Recognised, Habits]:
+) -> tuple[Recognised | PassRaisedError, Habits]:
     """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
     a cotangent for each of several values, or for the first where backward does not like that.
 
@@ -205,11 +216,32 @@ def _found(
     for way in (passes, replace(passes, leading=True)):
         for inputs in tries:
             try:
-                found = recognise(layer, way, inputs, leaves, params=params, grads=grads, frozen=frozen)
-                return found, habits(found, inputs) if convention == "auto" else Habits()
+                found = recognise(label, layer, way, inputs, leaves, params=params, grads=grads, frozen=frozen)
+                return found, habits(found, inputs, leaves) if convention == "auto" else Habits()
             except Exception as error:
                 raised.append(error)
+    if isinstance(raised[0], PassRaisedError):
+        return raised[0], Habits()
     raise raised[0]
+
+
+def _raising(
+    label: str,
+    found: PassRaisedError,
+    rebuilt: Callable[[Sequence[Any]], tuple[Any, ...]],
+    names: Sequence[str | None],
+    held: frozenset[int],
+) -> Target:
+    """A target that raises what a pass of the layer raised: INCONCLUSIVE for a forward, a finding for a backward."""
+
+    def raised(*_: Any) -> Any:
+        raise found.error
+
+    def value(*values: Array) -> Any:
+        return raised() if found.observed is None else found.observed.perform(rebuilt(values)).value()
+
+    note = "forward raised, so nothing was recognised" if found.observed is None else "backward raised"
+    return Target(label, value, lambda *values: raised, tuple(names), held, notes=(note,))
 
 
 def _generic(arrays: Sequence[Array], frozen: Iterable[int]) -> tuple[Array, ...]:
@@ -225,9 +257,11 @@ def _generic(arrays: Sequence[Array], frozen: Iterable[int]) -> tuple[Array, ...
     return tuple(moved)
 
 
-def _fitted(gradient: Array, shape: tuple[int, ...]) -> Array:
-    """A gradient in the shape of what it belongs to, where only axes of length one are between them."""
-    return gradient.reshape(shape) if gradient.shape != shape and same_shape(gradient, shape) else gradient
+def _fitted(gradient: Array, model: Array) -> Array:
+    """A gradient in the shape and the precision of what it belongs to, where axes of length one are between them."""
+    if gradient.shape != model.shape and same_shape(gradient, model.shape):
+        gradient = gradient.reshape(model.shape)
+    return gradient.astype(model.dtype) if gradient.dtype.kind == model.dtype.kind == "f" else gradient
 
 
 def _entered(layer: Any, forward: Method | None, backward: Method | None) -> tuple[Any, Method, Method]:
@@ -236,13 +270,14 @@ def _entered(layer: Any, forward: Method | None, backward: Method | None) -> tup
         return Context(), forward or layer.forward, backward or layer.backward
     if inspect.isclass(layer) or inspect.isfunction(layer):
         try:
-            layer = layer()
+            inspect.signature(layer).bind()
         except TypeError as error:
             name = layer.__name__
             raise TypeError(
                 f"{name} cannot be made without arguments ({error}); give a function that makes one: "
                 f"from_layer(lambda: {name}(…))"
             ) from error
+        layer = layer()
     forward = forward or _first(layer, FORWARD, "forward")
     if backward is None and isinstance(forward, str):
         pulls = [name for name in _methods(layer, BACKWARD) if name not in DERIVATIVE or not is_derivative(layer, name)]
@@ -254,6 +289,29 @@ def _entered(layer: Any, forward: Method | None, backward: Method | None) -> tup
         if forward == "loss":
             return layer, *at_once(forward)
     return layer, forward, backward or _first(layer, BACKWARD, "backward")
+
+
+def _set(layer: Any, passes: Passes) -> Any:
+    """A copy of the layer in the mode asked for; settings that no method takes go to a context, or are refused."""
+    taken = {name for method in (passes.forward, passes.backward) for name in arguments(bound(layer, method))}
+    for name in passes.settings:
+        if name not in taken and not isinstance(layer, Context):
+            raise TypeError(
+                f"from_layer got an argument {name!r}, which neither {spell(passes.forward)} nor "
+                f"{spell(passes.backward)} takes ({', '.join(sorted(taken))})"
+            )
+    if passes.training is None and not isinstance(layer, Context):
+        return layer
+    layer = copied(layer)
+    if isinstance(layer, Context):
+        vars(layer).update(passes.settings)
+    for name in TRAINING + TESTING:
+        if passes.training is not None and isinstance(getattr(layer, name, None), bool):
+            setattr(layer, name, passes.training == (name in TRAINING))
+    mode = getattr(layer, "train" if passes.training else "eval", None)
+    if passes.training is not None and inspect.ismethod(mode) and not arguments(mode):
+        mode()
+    return layer
 
 
 def _first(layer: Any, names: tuple[str, ...], role: str) -> str:

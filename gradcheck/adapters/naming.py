@@ -21,7 +21,7 @@ BACKWARD = (
 """Methods that take a cotangent."""
 
 DERIVATIVE = (
-    "derivative", "deriv", "derive", "prime", "f_prime", "fn_prime", "df", "d", "delta", "gradient", "grad", "backward",
+    "derivative", "deriv", "derive", "prime", "f_prime", "fn_prime", "df", "d", "diff", "delta", "gradient", "grad",
 )  # fmt: skip
 """Methods that take the inputs and return the derivative there: of each entry, or of a loss."""
 
@@ -48,7 +48,7 @@ LABELS = (
 """Inputs of a loss that carry no gradient."""
 
 COTANGENT = re.compile(
-    r"^_*(?:d(?=[A-Z_]|y|z|o|a$|x$|h$|l|L)|grad|g$|g_|up|delta|err|accum|adjoint|bar|cotangent|v$|ct$|next_?grad|"
+    r"^_*(?:d(?=[A-Z_]|[a-z]{1,2}(?:$|_|\d)|out|loss)|grad|g$|g_|up|delta|err|accum|adjoint|bar|cotangent|v$|ct$|next_?grad|"
     r".*_(?:grad|gradient|delta|error|bar)$|back)"
 )
 """Names of the argument of backward that is a cotangent, told from the argument of a derivative."""

@@ -156,6 +156,8 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
         and any(callable(getattr(value, step, None)) for step in _STEPS)
     }  # fmt: skip
     fresh = copied(fresh, optimisers) if optimisers else fresh
+    if getattr(fresh, "input_shape", None) is None and callable(getattr(fresh, "set_input_shape", None)):
+        fresh.set_input_shape(next((np.shape(x)[1:] for x in inputs if isinstance(x, np.ndarray)), ()))
     with seeded():
         try:
             warm = copied(fresh)
@@ -202,13 +204,13 @@ def _influential(observed: Observed, inputs: tuple[Any, ...], skip: set[Path]) -
     """The arrays whose change alters the value."""
     groups: dict[int, Parameter] = {}
     for path, array in arrays(observed.layer).items():
-        if array.size and path not in skip:
+        if array.size:
             groups.setdefault(id(array), Parameter([], array)).paths.append(path)
     with seeded():
         origin = _values(observed.passes.perform(copied(observed.layer), copy.deepcopy(inputs)))
     found: dict[str, Parameter] = {}
     for parameter in groups.values():
-        if _alters(observed, parameter.array, inputs, origin):
+        if skip.isdisjoint(parameter.paths) and _alters(observed, parameter.array, inputs, origin):
             parameter.paths.sort(key=_telling)
             name = parameter.name if parameter.name not in found else spelled(parameter.paths[0])
             found[name] = parameter
@@ -240,12 +242,8 @@ def _values(done: Performance) -> list[Array]:
 
 
 def _prepare(layer: Any, inputs: tuple[Any, ...]) -> bool:
-    """Call the methods that set a layer up, if it has any: set_input_shape, initialize(optimizer), build."""
+    """Call the methods that set a layer up, if it has any: initialize(optimizer), build(shape)."""
     shape = next((np.shape(x)[1:] for x in inputs if isinstance(x, np.ndarray)), ())
-    done = False
-    if callable(getattr(layer, "set_input_shape", None)):
-        layer.set_input_shape(shape)
-        done = True
     for name in PREPARATIONS:
         method = getattr(layer, name, None)
         if not callable(method):
@@ -256,7 +254,7 @@ def _prepare(layer: Any, inputs: tuple[Any, ...]) -> bool:
             except (TypeError, AttributeError):
                 continue
             return True
-    return done
+    return False
 
 
 def _rewind(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> None:

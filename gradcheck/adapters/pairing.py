@@ -41,7 +41,8 @@ def by_name(parameter: Parameter, candidates: Sequence[Candidate]) -> Candidate 
     best = max((score for score, _ in scored), default=0)
     found = [c for score, c in scored if score == best] if best else []
     fitting = [c for c in found if same_shape(c.array, parameter.array.shape)] or found
-    return fitting[0] if len({id(c.array) for c in fitting}) == 1 else None
+    nearest = [c for c in fitting if len(c.path) == min(len(other.path) for other in fitting)]
+    return nearest[0] if len({id(c.array) for c in nearest}) == 1 else None
 
 
 def _agreement(own: Path, path: Path) -> int:

@@ -8,6 +8,8 @@ value with a cache.
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,20 +77,20 @@ class Passes:
         """Run forward. Raises CallError where the number of inputs does not fit, and whatever forward raises."""
         method = bound(layer, self.forward)
         positional, optional, variadic = _arguments(method)
-        slots = [name for name in positional if not _is_setting(name)]
+        slots = [name for name in positional if not self._is_setting(name)]
         if len(slots) == 1 and len(inputs) > 1 and not variadic and not optional:
             inputs = (list(inputs),)  # a layer of several inputs that takes them as one list
-        wanted = len(slots) + len([name for name in optional if not _is_setting(name)])
+        named = [name for name in optional if not self._is_setting(name)]
+        wanted = len(slots) + len(named)
         if len(inputs) < len(slots) or (len(inputs) > wanted and not variadic):
             raise CallError(
                 f"{spell(self.forward)} takes {len(slots)} input{'s' * (len(slots) != 1)} "
                 f"({', '.join(slots)}), got {len(inputs)}; give one array for each"
             )
         rest = iter(inputs)
-        arguments = [self._setting(name) if _is_setting(name) else next(rest) for name in positional]
-        named = [name for name in optional if not _is_setting(name)]
+        arguments = [self._setting(name) if self._is_setting(name) else next(rest) for name in positional]
         given = dict(zip(named, rest, strict=False)) if not variadic else {}
-        flags = {n: self._setting(n) for n in optional if _is_setting(n) and self._overrides(n)}
+        flags = {n: self._setting(n) for n in optional if self._is_setting(n) and self._overrides(n)}
         outcome = method(*arguments, *rest, **given, **flags)
         return self._split(layer, inputs, outcome)
 
@@ -125,7 +127,7 @@ class Passes:
             return Performance(layer, inputs, outcome, [outcome])
         roles = self._roles(layer, outcome)
         wanted = [name for name, role in roles if role in ("cotangent", "optional")]
-        spare = outcome[-1] if "cache" in [role for _, role in roles] else None
+        spare = self._spare(layer, outcome) if "cache" in [role for _, role in roles] else None
         values = [part for part in outcome if _is_value(part)]
         if "cotangents" in [role for _, role in roles]:
             return Performance(layer, inputs, outcome, values)
@@ -136,6 +138,11 @@ class Passes:
         if len(wanted) > 1 and None not in places and len(set(places)) == len(places):
             return Performance(layer, inputs, outcome, [outcome[i] for i in places if i is not None], spare)
         return Performance(layer, inputs, outcome, (values or list(outcome))[: max(len(wanted), 1)], spare)
+
+    def _spare(self, layer: Any, outcome: Sequence[Any]) -> Any:
+        """The cache among what forward returned: by the word of the return statement, else the last."""
+        called = [place for place, word in self._words(layer).items() if _is_cache(word)]
+        return outcome[called[0] if len(called) == 1 else -1]
 
     def _words(self, layer: Any) -> dict[int, str]:
         """What the return statement of forward calls its values."""
@@ -152,9 +159,9 @@ class Passes:
         several = len(positional) > 1
         roles = []
         for name in positional:
-            if _is_setting(name) or name in RATES + OPTIMISERS or name in self.settings:
+            if self._is_setting(name) or name in RATES + OPTIMISERS:
                 roles.append((name, "setting"))
-            elif several and (name in CACHES or "cache" in name.lower()):
+            elif several and _is_cache(name):
                 roles.append((name, "cache"))
             elif several and name in inputs:
                 roles.append((name, "input"))
@@ -180,8 +187,11 @@ class Passes:
             roles += [(name, "optional") for name in further if _place(name, words) is not None]
         return roles
 
+    def _is_setting(self, name: str) -> bool:
+        return name in self.settings or _is_setting(name)
+
     def _overrides(self, name: str) -> bool:
-        return name in self.settings or (self.training is not None and _is_setting(name))
+        return name in self.settings or self.training is not None
 
     def _setting(self, name: str) -> Any:
         if name in self.settings:
@@ -226,6 +236,14 @@ class _Given:
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
+def entered(error: BaseException) -> bool:
+    """Whether an error comes from inside a method, rather than from how it was called from here."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and Path(trace.tb_frame.f_code.co_filename).parent != Path(__file__).parent
+
+
 def input_names(method: Callable[..., Any]) -> list[str]:
     """The names of forward's inputs, settings left out.
 
@@ -234,6 +252,16 @@ def input_names(method: Callable[..., Any]) -> list[str]:
     """
     positional, optional, _ = _arguments(method)
     return [name for name in (*positional, *optional) if not _is_setting(name)]
+
+
+def arguments(method: Callable[..., Any]) -> list[str]:
+    """The names of all arguments that a method takes by position.
+
+    >>> arguments(lambda x, training=True: x)
+    ['x', 'training']
+    """
+    positional, optional, _ = _arguments(method)
+    return [*positional, *optional]
 
 
 def is_label(name: str | None, others: Sequence[str | None]) -> bool:
@@ -245,16 +273,24 @@ def is_label(name: str | None, others: Sequence[str | None]) -> bool:
     return name in LABELS and len(others) > 1 and any(other not in LABELS for other in others)
 
 
-def _arguments(method: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+def _arguments(method: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Positional arguments without and with a default, and whether there are any number of further ones."""
+    if inspect.ismethod(method):
+        positional, optional, variadic = _read(method.__func__)
+        return (positional[1:], optional, variadic) if positional else (positional, optional[1:], variadic)
+    return _read(method) if inspect.isfunction(method) else _read.__wrapped__(method)
+
+
+@lru_cache(maxsize=1024)  # reading a signature takes longer than a small forward pass
+def _read(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     try:
-        parameters = list(inspect.signature(method).parameters.values())
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # builtins and ufuncs may have none
-        return [], [], True
+        return (), (), True
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     return (
-        [p.name for p in positional if p.default is p.empty],
-        [p.name for p in positional if p.default is not p.empty],
+        tuple(p.name for p in positional if p.default is p.empty),
+        tuple(p.name for p in positional if p.default is not p.empty),
         any(p.kind is p.VAR_POSITIONAL for p in parameters),
     )
 
@@ -267,6 +303,10 @@ def _place(cotangent: str, words: dict[int, str]) -> int | None:
 
 def _is_setting(name: str) -> bool:
     return name in TRAINING or name in TESTING
+
+
+def _is_cache(name: str) -> bool:
+    return name in CACHES or "cache" in name.lower()
 
 
 def _is_value(part: Any) -> bool:

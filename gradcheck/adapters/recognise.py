@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.adapters.observe import Aftermath, Observed, Parameter, observe, seeded, vary_constants
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, laid_out, of_inputs
-from gradcheck.adapters.passes import Passes, Performance, bound, input_names, is_label, spell, written
+from gradcheck.adapters.passes import Passes, Performance, bound, entered, input_names, is_label, spell, written
 from gradcheck.adapters.walk import Array, Path, Step, arrays, places, spelled
 from gradcheck.adapters.wording import returned_names
 
@@ -25,6 +25,7 @@ Params = Callable[[Any], Mapping[str, Array]] | Iterable[str] | None
 class Recognised:
     """A layer with the place of every gradient: by parameter name, and by position among the input arrays."""
 
+    label: str
     observed: Observed
     done: Performance  # at the trial inputs
     after: Aftermath
@@ -45,7 +46,17 @@ class Recognised:
         return found
 
 
+class PassRaisedError(Exception):
+    """Forward or backward raised from inside: a matter for a verdict, not of how they are called."""
+
+    def __init__(self, observed: Observed | None, error: Exception) -> None:
+        super().__init__(str(error))
+        self.observed = observed  # None where forward raised
+        self.error = error
+
+
 def recognise(
+    label: str,
     layer: Any,
     passes: Passes,
     inputs: tuple[Any, ...],
@@ -58,9 +69,14 @@ def recognise(
     """Find out where the gradients appear. inputs: as forward takes them; leaves: the float arrays among them, each
     with its position and name.
 
-    Raises what forward or backward raises, and TypeError where no gradient is found at all.
+    Raises PassRaisedError, CallError, and TypeError where no gradient is found at all.
     """
-    observed = observe(layer, passes, inputs)
+    try:
+        observed = observe(layer, passes, inputs)
+    except Exception as error:
+        if entered(error):
+            raise PassRaisedError(None, error) from error
+        raise
     if params is not None:
         observed.parameters = _chosen(observed, params)
     with seeded():
@@ -68,9 +84,14 @@ def recognise(
         rng = np.random.default_rng(0)
         cotangents = [rng.normal(size=np.shape(o)).astype(np.result_type(np.asarray(o), 1.0)) for o in done.outputs]
         before = arrays(done.layer)
-        after = observed.pull(done, cotangents)
+        try:
+            after = observed.pull(done, cotangents)
+        except Exception as error:
+            if entered(error):
+                raise PassRaisedError(observed, error) from error
+            raise
         twice = observed.pull(done, [2 * c for c in cotangents])
-    found = Recognised(observed, done, after, cotangents)
+    found = Recognised(label, observed, done, after, cotangents)
     kept = [
         Candidate(path, path, array)
         for path, array in arrays(SimpleNamespace(layer=after.layer), asked=True).items()

@@ -5,15 +5,18 @@ the judge says what it thinks of it.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.joined import hands_through, is_difference
 from gradcheck.adapters.observe import Aftermath, seeded
+from gradcheck.adapters.passes import written
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.walk import Array, Step, read, spelled
+from gradcheck.adapters.wording import added_in_log
 
 _ALIKE = 1e-6
 """Two runs of the same arithmetic in another order: far above rounding, far below a factor of two."""
@@ -24,23 +27,31 @@ _SMALL = 2.0**-20
 
 @dataclass
 class Habits:
-    """What is undone: gradients of parameters that are batch means, by the axis of the batch in the first input;
-    cotangents that are ignored, as the loss at the end has none; cotangents scaled down to pass below a clip.
+    """What is undone.
+
+    batch: gradients of parameters are batch means; the axis of the batch in the first input. loss: −1 for a mean whose
+    gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale: cotangents are scaled down
+    to pass below a clip. logits: a loss whose gradient is that of the logits of this input. through: a softmax that
+    hands its cotangent through.
     """
 
     batch: int | None = None
+    loss: int = 0
     ignores: bool = False
     scale: float = 1.0
+    logits: int | None = None
+    through: bool = False
     notes: list[str] = field(default_factory=list)
 
 
-def habits(found: Recognised, inputs: tuple[Any, ...]) -> Habits:
-    """Try each of them."""
+def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[tuple[int, str | None, Array]]) -> Habits:
+    """Try each of them. leaves: the arrays among the inputs, each with its position and name."""
     seen = Habits()
     with seeded():
-        for trial in (_means, _ignores, _clips):
+        for trial in (_means, _ignores, _clips, _sums):
             trial(found, inputs, seen)
-        for trial_note in (_mutates, _steps, _enters_once, _by_setting):
+        _joined(found, leaves, seen)
+        for trial_note in (_mutates, _steps, _enters_once, _by_setting, _rounds, _adds_epsilon):
             seen.notes.extend(trial_note(found, inputs))
     return seen
 
@@ -98,6 +109,33 @@ def _growth(once: Array, twice: Array) -> str:
     return "other"
 
 
+def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
+    """A loss that is a mean over the batch beside the gradient of the sum, or a sum beside that of the mean.
+
+    The batch given twice leaves a mean and doubles a sum; each row's gradient is halved for a mean and left for a sum.
+    """
+    if found.of_parameters or len(found.done.outputs) != 1 or np.size(found.done.outputs[0]) != 1:
+        return
+    batch = {len(a) for a in inputs if isinstance(a, np.ndarray) and a.ndim}
+    if len(batch) != 1 or not all(isinstance(a, np.ndarray) and a.ndim for a in inputs):
+        return
+    try:
+        done = found.observed.perform(tuple(np.concatenate([a] * 2) for a in inputs))
+        later = found.gradients(found.observed.pull(done, found.cotangents))
+    except Exception:  # a loss of this very batch
+        return
+    once = found.gradients(found.after)
+    value = _growth(np.asarray(found.done.outputs[0]), np.asarray(done.outputs[0]))
+    rows = {_growth(np.asarray(later[name])[: len(np.asarray(g))], np.asarray(g)) for name, g in once.items()}
+    if (value, rows) in (("mean", {"mean"}), ("sum", {"sum"})):
+        seen.loss = -1 if value == "mean" else 1
+        words = ("mean", "sum") if value == "mean" else ("sum", "mean")
+        seen.notes.append(
+            f"the loss is a {words[0]} over the batch and its gradient that of the {words[1]}: a constant, undone "
+            'here; convention="vjp" makes it a FAIL'
+        )
+
+
 def _ignores(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     """A loss is the end of the line: many take no cotangent, or take one and never look at it."""
     if any(np.size(output) > 1 for output in found.done.outputs) or len(found.done.outputs) != 1:
@@ -124,6 +162,51 @@ def _clips(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
         seen.scale = _SMALL
         bounds = ", ".join(dict.fromkeys(f"±{huge[name]:g}" for name in clipped))
         seen.notes.append(f"backward clips gradients at {bounds}: judged below that, with cotangents times 2⁻²⁰")
+
+
+def _joined(found: Recognised, leaves: Sequence[tuple[int, str | None, Array]], seen: Habits) -> None:
+    """A softmax and a cross-entropy written for each other."""
+    gradients = found.gradients(found.after)
+    if len(found.done.outputs) != 1 or len(found.of_inputs) != 1 or found.of_parameters:
+        return
+    position = next(iter(found.of_inputs))
+    gradient, value = np.asarray(gradients[position]), np.asarray(found.done.outputs[0])
+    if hands_through(found.label, gradient, found.cotangents[0], value):
+        seen.through = True
+        seen.notes.append(
+            "softmax's backward hands its cotangent through, joined with the cross-entropy that follows it: judged "
+            "together with one"
+        )
+        return
+    predicted = next(array for i, _, array in leaves if i == position)
+    scale = 1.0 if seen.ignores else float(np.ravel(found.cotangents[0])[0]) or 1.0
+    if value.ndim and value.size > 1:
+        return
+    if any(is_difference(found.label, gradient / scale, predicted, a) for i, _, a in leaves if i != position):
+        seen.logits = position
+        seen.notes.append(
+            "the gradient is p − t, that of the logits before a softmax, joined with this cross-entropy: judged "
+            "together with one"
+        )
+
+
+def _rounds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """Single precision inside double: arrays made with dtype='f', say."""
+    gradients = [np.asarray(g).dtype for g in found.gradients(found.after).values() if g is not None]
+    values = [np.asarray(output).dtype for output in found.done.outputs]
+    given = [a.dtype for a in inputs if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    if np.dtype(np.float64) in given and np.dtype(np.float32) in (*gradients, *values):
+        yield "computes in float32 inside for inputs of float64: judged for what that can resolve"
+
+
+def _adds_epsilon(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """log(p + 1e-7) in a loss whose gradient knows nothing of it."""
+    epsilon = added_in_log(written(found.done.layer, found.observed.passes.forward))
+    if epsilon and all(np.size(output) == 1 for output in found.done.outputs):
+        yield (
+            f"the loss takes log(… + {epsilon}): unless its gradient does too, they differ by about {epsilon}/p, close "
+            f"everywhere and exact nowhere"
+        )
 
 
 def _mutates(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
