@@ -1,6 +1,6 @@
-"""The command line: ``gradcheck run``, ``systems``, ``report`` and ``replay``; the exit codes are pytest's.
+"""The command line: ``gradcheck run``, ``systems``, ``report``, ``replay`` and ``cost``; the exit codes are pytest's.
 
-0: every gradient is right. 1: some are wrong. 4: the command was not understood.
+0: every gradient is right, every cost linear. 1: some are not. 4: the command was not understood. 5: nothing was told.
 """
 
 import argparse
@@ -78,18 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     replay.add_argument("--plot", action="store_true", help="draw the V-curve and the wrong entries in characters")
 
     cost = commands.add_parser("cost", help="measure whether a backward pass is linear in its edges, or became slower")
-    cost.add_argument("target", nargs="?", metavar="MODULE:ATTR", help="a factory, or a layer, instead of the reference")
+    cost.add_argument("target", nargs="?", metavar="MODULE:ATTR", help="a factory or layer instead of the reference")
     cost.add_argument("--shapes", metavar='"x: n,64; w: 64,32"', help="inputs of a layer; the letters grow")
     cost.add_argument("--per", choices=("edge", "element"), help="count the size in these")
     cost.add_argument("--order", type=_count, metavar="P", help="the power in which the cost may grow: 1")
     cost.add_argument("--plot", metavar="OUT.svg", help="draw cost against size, with the fit and its 95%% band")
-    cost.add_argument(
-        "--instructions", dest="count_instructions", action="store_true", default=None, help="count them too, by callgrind"
-    )
+    cost.add_argument("--instructions", action="store_true", default=None, help="count them too, by callgrind")
     versions = cost.add_mutually_exclusive_group()
     versions.add_argument("--against", metavar="REV|PYTHON", help="compare with another version, measured in turns")
     versions.add_argument("--save", metavar="NAME", help="store this run in .benchmarks")
-    versions.add_argument("--compare", nargs="?", const="last", metavar="RUN", help="compare with a stored run: the last")
+    versions.add_argument("--compare", nargs="?", const="last", metavar="RUN", help="with a stored run: the last")
 
     for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters gets question marks, not a traceback
         if isinstance(stream, io.TextIOWrapper):

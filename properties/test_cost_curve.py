@@ -85,7 +85,7 @@ def test_a_quadratic_part_fails_with_all_that_is_known_about_it(wound):
     assert lines[0] == "square: 76% of backward's time at 3,200 edges is super-linear (gate 10%)"
     assert len(lines[0]) < 90
     text = "\n".join(lines)
-    for words in ("time beyond linear        76", "95% bounds", "slope of log t, log E     1.", "3,200", " µs"):
+    for words in ("time beyond linear            76", "95% bounds", "slope of log t, log E         1.", "3,200", " µs"):
         assert words in text
     assert "the usual causes: a list searched with `in`" in lines[-2]
 

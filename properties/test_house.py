@@ -116,8 +116,7 @@ def test_dependencies_are_imported_and_imports_are_dependencies():
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) if not node.level]
     used = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"gradcheck"}
-    # pytest-benchmark has no import: `make bench` uses it, and the addopts of pyproject.toml name it.
-    assert used - report == declared - {"pytest_benchmark"}
+    assert used - report == declared
     assert report <= used
 
 

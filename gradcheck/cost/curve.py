@@ -12,7 +12,7 @@ from gradcheck.cost.clock import interleaved, seconds
 from gradcheck.cost.counts import count, counted
 from gradcheck.cost.scaling import CLOCK_GATE, COUNT_GATE, LEAST_SIZES, Fit, fit
 from gradcheck.cost.table import describe, headline
-from gradcheck.cost.work import Work, as_it_is, as_work, by_letters
+from gradcheck.cost.work import Work, as_it_is, as_work, by_letters, unit
 from gradcheck.report import Verdict
 
 ROUNDS, LOOKS = 7, 4
@@ -111,7 +111,7 @@ def cost_curve(
         raise ValueError(f"sizes={list(sizes)}: a curve needs {LEAST_SIZES} different sizes or more, each at least 1")
     make = _factory(by_letters(target_or_factory, shapes) if shapes else target_or_factory)
     works = [make(n) for n in (sorted(set(sizes)) if sizes else grown(make))]
-    return measure(works, per or ("element" if works[0].edges is None else "edge"), order)
+    return measure(works, per or unit(works[0]), order)
 
 
 def measure(works: Sequence[Work], per: str = "edge", order: int = 1) -> Curve:

@@ -38,11 +38,9 @@ def headline(curve: "Curve") -> str:
 def describe(curve: "Curve") -> str:
     """The headline and all that it rests on."""
     lines = [headline(curve), ""]
-    for name, (fit, gate) in _judged(curve).items():
-        said = f"95% bounds {fit.share.low:.1%} … {fit.share.high:.1%}" if np.isfinite(fit.share.low) else "no bounds"
-        lines.append(f"  {name + ' beyond ' + _order(fit):<26}{_share(fit)}, {said}, gate {gate:.0%}")
+    lines += [share_line(name, fit, gate) for name, (fit, gate) in _judged(curve).items()]
     slope = curve.time.slope
-    lines += [f"  {'slope of log t, log E':<26}{slope.value:.3f}, 95% bounds {slope.low:.3f} … {slope.high:.3f}", ""]
+    lines += [f"  {'slope of log t, log E':<30}{slope.value:.3f}, 95% bounds {slope.low:.3f} … {slope.high:.3f}", ""]
     seen = "   visits per edge" if curve.visits else ""
     lines.append(f"  {curve.per + 's':>12} {'time':>10} {'per ' + curve.per:>12}{seen}")
     for place, (size, spent) in enumerate(zip(curve.sizes, curve.seconds, strict=True)):
@@ -51,6 +49,12 @@ def describe(curve: "Curve") -> str:
     if curve.verdict is Verdict.FAIL:
         lines += ["", f"  {CAUSES}"]
     return "\n".join(lines)
+
+
+def share_line(name: str, fit: Fit, gate: float) -> str:
+    """The super-linear share of one kind of cost, its bounds and its gate."""
+    said = f"95% bounds {fit.share.low:.1%} … {fit.share.high:.1%}" if np.isfinite(fit.share.low) else "no bounds"
+    return f"  {name + ' beyond ' + _order(fit):<30}{_share(fit)}, {said}, gate {gate:.0%}"
 
 
 def duration(seconds: float) -> str:

@@ -45,6 +45,11 @@ class Work:
         return number
 
 
+def unit(work: Work) -> str:
+    """In what a work is measured unless somebody says otherwise: edges where they are known."""
+    return "element" if work.edges is None else "edge"
+
+
 def as_it_is(array: Any) -> Any:
     """The view that changes nothing."""
     return array
