@@ -1,5 +1,6 @@
 """What one pytest run judges: it knows the test that is running, hears its verdicts and says what came of them."""
 
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,13 @@ class Session:
         if self.unusable:
             raise pytest.UsageError(self.unusable)
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """A @given stacked on @gradcheck.verify, and the one that verify is made of, become one."""
+        if "gradcheck.plugin.verify" in sys.modules and item.get_closest_marker("gradcheck") is not None:
+            from gradcheck.plugin.verify import merge_given
+
+            merge_given(getattr(item, "obj", None))
+
     @pytest.hookimpl(tryfirst=True)  # before -k takes tests away: an id of one of those is not stale
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Refuse targets that no test takes, and markers with unknown arguments; expect known failures."""
@@ -123,6 +131,7 @@ class Session:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Where a test is strict, it fails with what it could not tell."""
+        __tracebackhide__ = True
         result = yield
         for report in self.heard.values():
             if report.verdict.value == "inconclusive" and resolve(self.config, item, {}, None)["strict"]:

@@ -7,13 +7,14 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, is_hypothesis_test, settings
 from hypothesis import strategies as st
 
 from gradcheck.adapters import as_target
@@ -74,7 +75,10 @@ def verify(
     def decorate(f: Test) -> Test:
         if inspect.isclass(f) or not callable(f):
             raise TypeError(f"verify makes a test of a function, got {f!r:.60}: decorate each test of the class")
-        taken = list(inspect.signature(f).parameters)
+        more = {}
+        if is_hypothesis_test(f):  # a test draws once: what @given below draws, and what is drawn here
+            more, f = f.hypothesis._given_kwargs, f.hypothesis.inner_test  # type: ignore[attr-defined]
+        taken = [name for name in inspect.signature(f).parameters if name not in more]
         drawn = _by_position(inputs, taken) if inputs is not None else _by_name(arguments, options)
         letters = _letters(_shapes(arguments))
         if not {*drawn, *letters} & {*taken}:
@@ -85,12 +89,12 @@ def verify(
         if unknown := [name for name in frozen if name not in (*drawn, *range(len(drawn)))]:
             known = ", ".join(drawn)
             raise ValueError(f"verify(frozen=…) names {unknown[0]!r}, which is no input; the inputs are {known}")
-        test: Any = given(**drawn)(_Claim(f, tuple(drawn), _shapes(arguments), frozen, options).test())
+        test: Any = given(**drawn, **more)(_Claim(f, tuple(drawn), _shapes(arguments), frozen, options).test())
         test.__wrapped__, test.__signature__ = f, inspect.signature(test)  # pytest reports the line of f
         chosen = {"max_examples": options["max_examples"]} if options.get("max_examples") else {}
         # What @settings sets, which refuses to be stacked on itself: here the user's own may still replace it.
         test._hypothesis_internal_use_settings = settings(
-            deadline=None, suppress_health_check=_PATIENT, phases=_PHASES, **chosen
+            deadline=None, suppress_health_check=_PATIENT, phases=_PHASES, report_multiple_bugs=False, **chosen
         )
         return cast(Test, pytest.mark.gradcheck(**options)(test))
 
@@ -206,6 +210,7 @@ class _Claim:
 
     def report(self, call: Callable[..., Any], case: Case) -> Report:
         """Check what f returned for these inputs, and let the session hear it."""
+        __tracebackhide__ = True
         target = self.target(call, case)
         chosen = _chosen(self.options, target)
         options = {name: chosen[name] for name in CHECK}
@@ -217,22 +222,47 @@ class _Claim:
 
     def target(self, call: Callable[..., Any], case: Case) -> Target:
         """What f returned for these inputs, a pair or a layer, as a target."""
-        returned = call(*case.inputs)
+        __tracebackhide__ = True
+        returned = self.returned(call, case)
         if isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1]) and not callable(returned[0]):
             target = from_pullback(call, name=self.f.__name__.removeprefix("test_"))
             return replace(target, inputs=self.names, frozen=frozenset(map(self.position, self.frozen)))
-        return as_target(returned, frozen=self.frozen)
+        try:
+            return as_target(returned, frozen=self.frozen)
+        except TypeError as error:
+            wrong = TypeError(f"{self.f.__name__} must return (value, pullback) or a layer: {error}")
+        raise wrong.with_traceback(_where(self.f, call, case.inputs))
+
+    def returned(self, call: Callable[..., Any], case: Case) -> Any:
+        """What f returns. What it raises is the test's failure, which may be one of the shapes."""
+        __tracebackhide__ = True
+        try:
+            return call(*case.inputs)
+        except Exception as error:
+            shapes = ", ".join(f"{name}={axes!r}" for name, axes in self.shapes.items())
+            if shapes and not getattr(error, "__notes__", None):
+                error.add_note(f"verify({shapes}): mend the shapes if they do not fit, else give a strategy of values")
+            raise
 
     def larger(self, failures: Sequence[Report], others: Mapping[str, Any]) -> Iterator[Report]:
         """Failures with more entries to compare, to name the mistake by: the first one, and one at a telling case."""
         yield from failures
         if len(self.shapes) == len(self.names):
             case = telling_case(self.shapes)
-            yield check(self.target(self.call(case, others), case), *case.inputs)
+            with suppress(Exception):  # f may raise there, outside its domain
+                yield check(self.target(self.call(case, others), case), *case.inputs)
 
     def position(self, name: int | str) -> int:
         """Of a frozen input."""
         return self.names.index(name) if isinstance(name, str) else name
+
+
+def merge_given(test: Any) -> None:
+    """Let a @given that is stacked on a test of `verify` draw for both: Hypothesis refuses one inside another."""
+    inner: Any = getattr(getattr(test, "hypothesis", None), "inner_test", None)
+    if is_hypothesis_test(inner):
+        test.hypothesis._given_kwargs.update(inner.hypothesis._given_kwargs)
+        test.hypothesis.inner_test = inner.hypothesis.inner_test
 
 
 def _where(f: Callable[..., Any], call: Callable[..., Any], inputs: Sequence[Any]) -> TracebackType | None:
