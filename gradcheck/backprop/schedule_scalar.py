@@ -121,7 +121,8 @@ class ScalarSchedule:
         return cls(codes, parents, rules, values, names, [node.index for node in graph.outputs])
 
     @cached_property
-    def _replay(self) -> Replay:
+    def replay(self) -> Replay:
+        """What computes values of shape (N + 2,), or (N + 2, K) for K points at once, from those of the inputs."""
         return Replay(self._codes, self._places, self._rules)
 
     @property
@@ -148,7 +149,7 @@ class ScalarSchedule:
             if np.shape(value):
                 raise ShapeError(f"input {name!r}", [np.shape(value), ()], "an input is one number", "retrace")
             self.values[self.inputs[name]] = value
-        self._replay(self.values)
+        self.replay(self.values)
         found = tuple(np.float64(self.values[place]) for place in self.outputs)
         return found[0] if len(found) == 1 else found
 
