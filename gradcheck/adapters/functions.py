@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.adapters.methods import Method, Standing, input_names
 from gradcheck.adapters.naming import CACHES, COTANGENT, OUTPUTS
-from gradcheck.adapters.passes import Method, Standing, input_names
 from gradcheck.adapters.walk import Array
 
 _BACK = re.compile(r"backward|backprop|bprop|bwd|_back(?![a-z])|_vjp|_pullback", re.IGNORECASE)

@@ -7,23 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.entry import entered_by, in_mode, methods_of
 from gradcheck.adapters.flat import flattened, name_of
 from gradcheck.adapters.functions import (
-    Context,
     as_layer,
-    at_once,
-    is_derivative,
     is_pair,
     takes_context,
-    with_derivative,
 )
 from gradcheck.adapters.joined import after_softmax, with_cross_entropy
-from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, TESTING, TRAINING
+from gradcheck.adapters.methods import Method, bound, input_names
+from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
 from gradcheck.adapters.pairing import same_shape
-from gradcheck.adapters.passes import Method, Passes, arguments, bound, input_names, spell
+from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import Grads, Params, PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
-from gradcheck.adapters.walk import Array, copied
+from gradcheck.adapters.walk import Array
 from gradcheck.target import Pullback, Target, describe
 
 _REMEMBERED = 256
@@ -36,7 +34,7 @@ def recognises(obj: Any) -> bool:
         return is_pair(*obj)
     if inspect.ismodule(obj) or inspect.isroutine(obj):
         return False
-    return bool(_methods(obj, FORWARD) and _methods(obj, BACKWARD + DERIVATIVE))
+    return bool(methods_of(obj, FORWARD) and methods_of(obj, BACKWARD + DERIVATIVE))
 
 
 def adapt(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = (), **options: Any) -> Target:
@@ -103,10 +101,10 @@ def from_layer(
     """
     if convention not in ("auto", "vjp"):
         raise ValueError(f"convention must be 'auto' or 'vjp', got {convention!r}")
-    made, forward, backward = _entered(layer, forward, backward)
+    made, forward, backward = entered_by(layer, forward, backward)
     label = name or (layer.__name__ if takes_context(layer) else type(made).__name__)
     passes = Passes(forward, backward, training, settings)
-    made = _set(made, passes)
+    made = in_mode(made, passes)
     frozen = (frozen,) if isinstance(frozen, str | int) else tuple(frozen)
     known: dict[Any, tuple[Recognised | PassRaisedError, Habits]] = {}
 
@@ -262,73 +260,6 @@ def _fitted(gradient: Array, model: Array) -> Array:
     if gradient.shape != model.shape and same_shape(gradient, model.shape):
         gradient = gradient.reshape(model.shape)
     return gradient.astype(model.dtype) if gradient.dtype.kind == model.dtype.kind == "f" else gradient
-
-
-def _entered(layer: Any, forward: Method | None, backward: Method | None) -> tuple[Any, Method, Method]:
-    """The object with its two passes, those that are not given found by name."""
-    if takes_context(layer):
-        return Context(), forward or layer.forward, backward or layer.backward
-    if inspect.isclass(layer) or inspect.isfunction(layer):
-        try:
-            inspect.signature(layer).bind()
-        except TypeError as error:
-            name = layer.__name__
-            raise TypeError(
-                f"{name} cannot be made without arguments ({error}); give a function that makes one: "
-                f"from_layer(lambda: {name}(…))"
-            ) from error
-        layer = layer()
-    forward = forward or _first(layer, FORWARD, "forward")
-    if backward is None and isinstance(forward, str):
-        pulls = [name for name in _methods(layer, BACKWARD) if name not in DERIVATIVE or not is_derivative(layer, name)]
-        derivatives = _methods(layer, DERIVATIVE)
-        if pulls:
-            return layer, forward, pulls[0]
-        if derivatives:
-            return layer, *with_derivative(forward, derivatives[0])
-        if forward == "loss":
-            return layer, *at_once(forward)
-    return layer, forward, backward or _first(layer, BACKWARD, "backward")
-
-
-def _set(layer: Any, passes: Passes) -> Any:
-    """A copy of the layer in the mode asked for; settings that no method takes go to a context, or are refused."""
-    taken = {name for method in (passes.forward, passes.backward) for name in arguments(bound(layer, method))}
-    for name in passes.settings:
-        if name not in taken and not isinstance(layer, Context):
-            raise TypeError(
-                f"from_layer got an argument {name!r}, which neither {spell(passes.forward)} nor "
-                f"{spell(passes.backward)} takes ({', '.join(sorted(taken))})"
-            )
-    if passes.training is None and not isinstance(layer, Context):
-        return layer
-    layer = copied(layer)
-    if isinstance(layer, Context):
-        vars(layer).update(passes.settings)
-    for name in TRAINING + TESTING:
-        if passes.training is not None and isinstance(getattr(layer, name, None), bool):
-            setattr(layer, name, passes.training == (name in TRAINING))
-    mode = getattr(layer, "train" if passes.training else "eval", None)
-    if passes.training is not None and inspect.ismethod(mode) and not arguments(mode):
-        mode()
-    return layer
-
-
-def _first(layer: Any, names: tuple[str, ...], role: str) -> str:
-    found = _methods(layer, names)
-    if not found:
-        public = ", ".join(n for n in dir(layer) if not n.startswith("_") and callable(getattr(layer, n, None)))
-        raise TypeError(
-            f"{type(layer).__name__} has no method known as a {role} pass (its methods: {public or 'none'}); say "
-            f"which: from_layer(…, {role}='its name')"
-        )
-    return found[0]
-
-
-def _methods(obj: Any, names: tuple[str, ...]) -> list[str]:
-    """The methods of an object, or of a class, that go under these names."""
-    made = not inspect.isclass(obj)
-    return [name for name in names if (made or name != "__call__") and callable(getattr(obj, name, None))]
 
 
 def _unbound(*inputs: Any) -> Any:

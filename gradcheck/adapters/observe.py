@@ -15,15 +15,12 @@ import numpy as np
 
 from gradcheck.adapters.flat import varied
 from gradcheck.adapters.naming import OPTIMISERS, PARAMETERS, RATES, VALUES
+from gradcheck.adapters.optimisers import STEPS, Descent, Recorder
 from gradcheck.adapters.passes import Passes, Performance
 from gradcheck.adapters.walk import Array, Path, Step, arrays, copied, places, read, spelled
 
 PREPARATIONS = ("initialize", "initialise", "init", "build", "init_params", "initialize_parameters", "compile", "setup")
 """Methods called once when forward does not run without them; input_shape and an optimiser are given by name."""
-
-_STEPS = ("update", "step", "apply", "apply_gradient", "get_update", "optimize", "optimise")
-"""What an optimiser inside a layer is called by, with the parameter and its gradient."""
-
 
 @dataclass
 class Parameter:
@@ -114,37 +111,6 @@ class Aftermath:
         return found
 
 
-class Recorder:
-    """An optimiser inside a layer that works as before and writes down what it was given."""
-
-    def __init__(self, optimiser: Any) -> None:
-        self.optimiser = optimiser
-        self.recorded: list[tuple[Array, Array]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "optimiser" not in self.__dict__:
-            raise AttributeError(name)
-        member = getattr(self.optimiser, name)
-        if name not in _STEPS:
-            return member
-
-        def recording(*arguments: Any, **settings: Any) -> Any:
-            given = [a for a in (*arguments, *settings.values()) if isinstance(a, np.ndarray)]
-            if len(given) > 1:
-                self.recorded.append((given[0], given[1]))
-            return member(*arguments, **settings)
-
-        return recording
-
-
-class Descent:
-    """The optimiser given to a layer that wants one: plain descent."""
-
-    def update(self, parameter: Array, gradient: Array) -> Array:
-        """The parameter after a step against its gradient."""
-        return parameter - 0.01 * gradient
-
-
 def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
     """Make a layer ready and find its parameters. Raises what its forward raises."""
     notes: list[str] = []
@@ -153,7 +119,7 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
         id(value): Recorder(value)
         for path, value in places(fresh)
         if path and any(word in str(path[-1].key).lower() for word in OPTIMISERS)
-        and any(callable(getattr(value, step, None)) for step in _STEPS)
+        and any(callable(getattr(value, step, None)) for step in STEPS)
     }  # fmt: skip
     fresh = copied(fresh, optimisers) if optimisers else fresh
     if getattr(fresh, "input_shape", None) is None and callable(getattr(fresh, "set_input_shape", None)):

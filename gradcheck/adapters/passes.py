@@ -5,39 +5,17 @@ returned beside its value, the inputs again, or a learning rate. What forward re
 value with a cache.
 """
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.methods import Method, bound, input_names, is_flag, signature, spell, written
 from gradcheck.adapters.naming import CACHES, LABELS, OPTIMISERS, OUTPUTS, RATES, TESTING, TRAINING, likeness, stems
+from gradcheck.adapters.optimisers import Descent, Recorder
 from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A function of the layer that stands for one of its methods: it has that one's name and return statement, and as a
-    forward its arguments.
-    """
-
-    function: Callable[..., Any]
-    method: str
-    forward: bool
-
-    def __call__(self, layer: Any, *arguments: Any, **settings: Any) -> Any:
-        """Call the function."""
-        return self.function(layer, *arguments, **settings)
-
-
-Method = str | Standing | Callable[..., Any]
-"""A method by name, or a function of the layer and the method's arguments."""
-
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class CallError(TypeError):
@@ -76,7 +54,9 @@ class Passes:
     def perform(self, layer: Any, inputs: tuple[Any, ...]) -> Performance:
         """Run forward. Raises CallError where the number of inputs does not fit, and whatever forward raises."""
         method = bound(layer, self.forward)
-        positional, optional, variadic = _arguments(method)
+        positional, optional, variadic = signature(method)
+        if len(inputs) > 1 and len(inputs) == len(positional) + len(optional):
+            return self._split(layer, inputs, method(*inputs))  # settings among them
         slots = [name for name in positional if not self._is_setting(name)]
         if len(slots) == 1 and len(inputs) > 1 and not variadic and not optional:
             inputs = (list(inputs),)  # a layer of several inputs that takes them as one list
@@ -113,10 +93,13 @@ class Passes:
                 arguments.append(done.outcome)
             elif role == "cotangents":
                 arguments.extend(rest)
+            elif role == "optimiser":
+                done.layer.optimiser_that_records = Recorder(Descent())
+                arguments.append(done.layer.optimiser_that_records)
             else:
                 arguments.append(self._setting(name))
         method = bound(done.layer, self.backward)
-        _, optional, _ = _arguments(method)
+        _, optional, _ = signature(method)
         return method(*arguments, **named, **{n: self._setting(n) for n in optional if n in self.settings})
 
     def _split(self, layer: Any, inputs: tuple[Any, ...], outcome: Any) -> Performance:
@@ -152,15 +135,17 @@ class Passes:
     def _roles(self, layer: Any, outcome: Any) -> list[tuple[str, str]]:
         """What each argument of backward is, by its name; the first that is nothing else is a cotangent."""
         method = bound(layer, self.backward)
-        positional, optional, variadic = _arguments(method)
-        if not positional and optional and not _is_setting(optional[0]):
+        positional, optional, variadic = signature(method)
+        if not positional and optional and not is_flag(optional[0]):
             positional = optional[:1]  # backward(dout=1)
         inputs = input_names(bound(layer, self.forward))
         several = len(positional) > 1
         roles = []
         for name in positional:
-            if self._is_setting(name) or name in RATES + OPTIMISERS:
+            if self._is_setting(name) or name in RATES:
                 roles.append((name, "setting"))
+            elif name in OPTIMISERS:
+                roles.append((name, "optimiser"))
             elif several and _is_cache(name):
                 roles.append((name, "cache"))
             elif several and name in inputs:
@@ -188,7 +173,7 @@ class Passes:
         return roles
 
     def _is_setting(self, name: str) -> bool:
-        return name in self.settings or _is_setting(name)
+        return name in self.settings or is_flag(name)
 
     def _overrides(self, name: str) -> bool:
         return name in self.settings or self.training is not None
@@ -204,66 +189,6 @@ class Passes:
         return 1.0 if name in RATES else None
 
 
-def bound(layer: Any, method: Method) -> Callable[..., Any]:
-    """A method of this copy of the layer."""
-    return getattr(layer, method) if isinstance(method, str) else _Given(layer, method)
-
-
-def written(layer: Any, method: Method) -> Callable[..., Any]:
-    """The function whose source tells what is returned."""
-    name = method.method if isinstance(method, Standing) else method
-    return getattr(layer, name) if isinstance(name, str) else name
-
-
-@dataclass
-class _Given:
-    """A function of the layer, with the layer put in."""
-
-    layer: Any
-    function: Standing | Callable[..., Any]
-
-    def __call__(self, *arguments: Any, **settings: Any) -> Any:
-        return self.function(self.layer, *arguments, **settings)
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        function = self.function
-        if isinstance(function, Standing):
-            if function.forward:
-                return inspect.signature(getattr(self.layer, function.method))
-            function = function.function
-        signature = inspect.signature(function)
-        return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def entered(error: BaseException) -> bool:
-    """Whether an error comes from inside a method, rather than from how it was called from here."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and Path(trace.tb_frame.f_code.co_filename).parent != Path(__file__).parent
-
-
-def input_names(method: Callable[..., Any]) -> list[str]:
-    """The names of forward's inputs, settings left out.
-
-    >>> input_names(lambda x, t, training=True: x)
-    ['x', 't']
-    """
-    positional, optional, _ = _arguments(method)
-    return [name for name in (*positional, *optional) if not _is_setting(name)]
-
-
-def arguments(method: Callable[..., Any]) -> list[str]:
-    """The names of all arguments that a method takes by position.
-
-    >>> arguments(lambda x, training=True: x)
-    ['x', 'training']
-    """
-    positional, optional, _ = _arguments(method)
-    return [*positional, *optional]
-
-
 def is_label(name: str | None, others: Sequence[str | None]) -> bool:
     """Whether an input carries labels, by its name: y beside y_pred does, y by itself does not.
 
@@ -273,36 +198,10 @@ def is_label(name: str | None, others: Sequence[str | None]) -> bool:
     return name in LABELS and len(others) > 1 and any(other not in LABELS for other in others)
 
 
-def _arguments(method: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    """Positional arguments without and with a default, and whether there are any number of further ones."""
-    if inspect.ismethod(method):
-        positional, optional, variadic = _read(method.__func__)
-        return (positional[1:], optional, variadic) if positional else (positional, optional[1:], variadic)
-    return _read(method) if inspect.isfunction(method) else _read.__wrapped__(method)
-
-
-@lru_cache(maxsize=1024)  # reading a signature takes longer than a small forward pass
-def _read(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # builtins and ufuncs may have none
-        return (), (), True
-    positional = [p for p in parameters if p.kind in _POSITIONAL]
-    return (
-        tuple(p.name for p in positional if p.default is p.empty),
-        tuple(p.name for p in positional if p.default is not p.empty),
-        any(p.kind is p.VAR_POSITIONAL for p in parameters),
-    )
-
-
 def _place(cotangent: str, words: dict[int, str]) -> int | None:
     """The value that a cotangent belongs to by its name."""
     found = [place for place, word in words.items() if any(likeness(stem, word) > 1 for stem in stems(cotangent))]
     return found[0] if len(found) == 1 else None
-
-
-def _is_setting(name: str) -> bool:
-    return name in TRAINING or name in TESTING
 
 
 def _is_cache(name: str) -> bool:
@@ -313,7 +212,3 @@ def _is_value(part: Any) -> bool:
     return isinstance(part, np.ndarray | np.floating | float) and np.asarray(part).dtype.kind in "fc"
 
 
-def spell(method: Method) -> str:
-    """What a report calls a pass."""
-    name = method.method if isinstance(method, Standing) else method
-    return name if isinstance(name, str) else getattr(name, "__name__", "the function given")

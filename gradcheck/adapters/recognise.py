@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.methods import bound, entered, input_names, spell, written
 from gradcheck.adapters.observe import Aftermath, Observed, Parameter, observe, seeded, vary_constants
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, laid_out, of_inputs
-from gradcheck.adapters.passes import Passes, Performance, bound, entered, input_names, is_label, spell, written
+from gradcheck.adapters.passes import Passes, Performance, is_label
 from gradcheck.adapters.walk import Array, Path, Step, arrays, places, spelled
 from gradcheck.adapters.wording import returned_names
 

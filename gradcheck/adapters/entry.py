@@ -1,0 +1,77 @@
+"""Entry: an object, a class, or a function that makes one, as a layer with its two passes found by name."""
+
+import inspect
+from typing import Any
+
+from gradcheck.adapters.functions import Context, at_once, is_derivative, takes_context, with_derivative
+from gradcheck.adapters.methods import Method, arguments, bound, spell
+from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, TESTING, TRAINING
+from gradcheck.adapters.passes import Passes
+from gradcheck.adapters.walk import copied
+
+
+def entered_by(layer: Any, forward: Method | None, backward: Method | None) -> tuple[Any, Method, Method]:
+    """The object with its two passes, those that are not given found by name."""
+    if takes_context(layer):
+        return Context(), forward or layer.forward, backward or layer.backward
+    if inspect.isclass(layer) or inspect.isfunction(layer):
+        try:
+            inspect.signature(layer).bind()
+        except TypeError as error:
+            name = layer.__name__
+            raise TypeError(
+                f"{name} cannot be made without arguments ({error}); give a function that makes one: "
+                f"from_layer(lambda: {name}(…))"
+            ) from error
+        layer = layer()
+    forward = forward or _first(layer, FORWARD, "forward")
+    if backward is None and isinstance(forward, str):
+        derivatives = methods_of(layer, DERIVATIVE)
+        pulls = [n for n in methods_of(layer, BACKWARD) if n not in derivatives or not is_derivative(layer, n)]
+        if pulls:
+            return layer, forward, pulls[0]
+        if derivatives:
+            return layer, *with_derivative(forward, derivatives[0])
+        if forward == "loss":
+            return layer, *at_once(forward)
+    return layer, forward, backward or _first(layer, BACKWARD, "backward")
+
+
+def in_mode(layer: Any, passes: Passes) -> Any:
+    """A copy of the layer in the mode asked for; settings that no method takes go to a context, or are refused."""
+    taken = {name for method in (passes.forward, passes.backward) for name in arguments(bound(layer, method))}
+    for name in passes.settings:
+        if name not in taken and not isinstance(layer, Context):
+            raise TypeError(
+                f"from_layer got an argument {name!r}, which neither {spell(passes.forward)} nor "
+                f"{spell(passes.backward)} takes ({', '.join(sorted(taken))})"
+            )
+    if passes.training is None and not isinstance(layer, Context):
+        return layer
+    layer = copied(layer)
+    if isinstance(layer, Context):
+        vars(layer).update(passes.settings)
+    for name in TRAINING + TESTING:
+        if passes.training is not None and isinstance(getattr(layer, name, None), bool):
+            setattr(layer, name, passes.training == (name in TRAINING))
+    mode = getattr(layer, "train" if passes.training else "eval", None)
+    if passes.training is not None and inspect.ismethod(mode) and not arguments(mode):
+        mode()
+    return layer
+
+
+def _first(layer: Any, names: tuple[str, ...], role: str) -> str:
+    found = methods_of(layer, names)
+    if not found:
+        public = ", ".join(n for n in dir(layer) if not n.startswith("_") and callable(getattr(layer, n, None)))
+        raise TypeError(
+            f"{type(layer).__name__} has no method known as a {role} pass (its methods: {public or 'none'}); say "
+            f"which: from_layer(…, {role}='its name')"
+        )
+    return found[0]
+
+
+def methods_of(obj: Any, names: tuple[str, ...]) -> list[str]:
+    """The methods of an object, or of a class, that go under these names."""
+    made = not inspect.isclass(obj)
+    return [name for name in names if (made or name != "__call__") and callable(getattr(obj, name, None))]

@@ -1,0 +1,103 @@
+"""Remarks: what is worth saying of a layer's passes, and needs nothing undone because every call is made on a copy."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.methods import written
+from gradcheck.adapters.observe import Aftermath
+from gradcheck.adapters.recognise import Recognised
+from gradcheck.adapters.walk import Step, read, spelled
+from gradcheck.adapters.wording import added_in_log
+
+_ALIKE = 1e-6
+"""Two runs of the same arithmetic in another order: far above rounding, far below a factor of two."""
+
+
+def remarks(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """Everything that is to be said, a sentence each."""
+    for remark in (_mutates, _steps, _enters_once, _by_setting, _rounds, _adds_epsilon):
+        yield from remark(found, inputs)
+
+
+def _rounds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """Single precision inside double: arrays made with dtype='f', say."""
+    gradients = [np.asarray(g).dtype for g in found.gradients(found.after).values() if g is not None]
+    values = [np.asarray(output).dtype for output in found.done.outputs]
+    given = [a.dtype for a in inputs if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    if np.dtype(np.float64) in given and np.dtype(np.float32) in (*gradients, *values):
+        yield "computes in float32 inside for inputs of float64: judged for what that can resolve"
+
+
+def _adds_epsilon(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """log(p + 1e-7) in a loss whose gradient knows nothing of it."""
+    epsilon = added_in_log(written(found.done.layer, found.observed.passes.forward))
+    if epsilon and all(np.size(output) == 1 for output in found.done.outputs):
+        yield (
+            f"the loss takes log(… + {epsilon}): unless its gradient does too, they differ by about {epsilon}/p, close "
+            f"everywhere and exact nowhere"
+        )
+
+
+def _mutates(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    same = (np.array_equal(a, c, equal_nan=True) for a, c in zip(found.after.given, found.cotangents, strict=True))
+    if not all(same):
+        yield "backward writes into its cotangent: it is given a copy here, and so should whoever else needs it"
+    if not _equal(found.done.inputs, inputs):
+        yield "forward writes into its input: it is given a copy here, and so should whoever else needs it"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_equal, a, b))
+    return not isinstance(a, np.ndarray) or np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+
+
+def _steps(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """A parameter that changes during backward: an optimiser steps inside."""
+    after = found.after
+    moved = [n for n, now in after.now.items() if not np.array_equal(now, after.values[n], equal_nan=True)]
+    if moved:
+        yield (
+            f"MUTATES: backward steps the optimiser inside, {', '.join(moved)} change{'s' * (len(moved) == 1)}; judged "
+            f"on copies; set its learning rate to 0 or trainable to False to look at gradients alone"
+        )
+
+
+def _enters_once(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """Backward again on the layer that backward has left: it may add up, answer otherwise, or raise."""
+    done, after = found.done, found.after
+    try:
+        returned = found.observed.passes.pull(
+            type(done)(copy.deepcopy(after.layer), done.inputs, done.outcome, done.outputs, done.spare, done.packed),
+            copy.deepcopy(found.cotangents),
+        )
+    except Exception as error:
+        yield f"backward can be called once for each forward (the second time {type(error).__name__}); copied before"
+        return
+    del returned
+    again: Aftermath = found.observed.pull(
+        type(done)(after.layer, done.inputs, done.outcome, done.outputs, done.spare, done.packed), found.cotangents
+    )
+    kept = [name for name, path in found.of_parameters.items() if path[0].key == "layer"]
+    first, second = found.gradients(after), found.gradients(again)
+    added = [n for n in kept if np.allclose(second[n], 2 * np.asarray(first[n]), rtol=_ALIKE) and np.any(first[n])]
+    if added:
+        yield f"gradients accumulate from one backward to the next ({', '.join(added)}): judged from zero"
+
+
+_DESIGN: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (("bptt_trunc", "truncate", "bptt_truncate", "trunc"), lambda v: isinstance(v, int) and v > 0,
+     "back-propagation through time is cut after {} steps by design: make it as long as the sequence to judge it"),
+)  # fmt: skip
+
+
+def _by_setting(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """Settings under which a gradient is not the derivative, by design."""
+    for names, matters, sentence in _DESIGN:
+        for name in names:
+            value = read(found.observed.layer, (Step("attribute", name),))
+            if value is not None and matters(value):
+                yield f"{spelled((Step('attribute', name),))}: {sentence.format(value)}"
