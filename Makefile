@@ -11,7 +11,7 @@ USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(USABLE)' >/dev/null 2>&1 && echo "$$p" && break; done)
 
-.PHONY: verify test lint bench clean
+.PHONY: verify test lint docs bench clean
 
 verify: $(VENV)/.installed
 	@"$(BIN)/python" -m gradcheck run
@@ -22,6 +22,9 @@ test: $(VENV)/.tests-installed
 lint: $(VENV)/.lint-installed
 	@"$(BIN)/python" -m ruff check .
 	@"$(BIN)/python" -m mypy
+
+docs: $(VENV)/.docs-installed
+	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet
 
 bench: $(VENV)/.tests-installed
 	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest benchmarks --benchmark-enable $(PYTEST_ARGS)
@@ -47,4 +50,8 @@ $(VENV)/.tests-installed: $(VENV)/.installed
 
 $(VENV)/.lint-installed: $(VENV)/.tests-installed
 	@$(PIP) --group lint
+	@touch "$@"
+
+$(VENV)/.docs-installed: $(VENV)/.tests-installed
+	@$(PIP) --group docs
 	@touch "$@"
