@@ -7,6 +7,8 @@ from types import ModuleType
 
 import pytest
 
+pytest_plugins = ("pytester",)  # runs pytest on files that a test writes: how the plugin is tested
+
 FRAMEWORK_OF = {"torch_.py": "torch", "jax_.py": "jax", "autograd_.py": "autograd", "tapes.py": "mygrad"}
 """Modules whose doctests show a framework."""
 
