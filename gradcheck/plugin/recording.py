@@ -19,12 +19,12 @@ _BADNESS = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 def properties(heard: Sequence[Report]) -> list[tuple[str, object]]:
     """What JUnit's XML says of a test: its worst verdict."""
     worst = min(heard, key=lambda report: _BADNESS[report.verdict])
-    return [
+    told: list[tuple[str, object]] = [
         ("gradcheck_verdict", worst.verdict.value),
         ("gradcheck_headline", worst.headline()),
-        ("gradcheck_resolution", f"{worst.resolution:.1e}"),
         ("gradcheck_examples", str(sum(report.examples for report in heard))),
     ]
+    return [*told, ("gradcheck_resolution", f"{worst.resolution:.1e}")] if worst else told
 
 
 def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.CallInfo[None]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Session:
         self.found: list[Subject] | None = None
         self.asked = False  # has a test asked for gradcheck_target?
         self.unusable = ""  # why the targets cannot be used
+        self.refused = ""  # what a worker of xdist refused to run
         if str(config.getoption("--hypothesis-profile", None)).startswith("gradcheck-"):
             from gradcheck.strategies import profiles
 
@@ -80,12 +81,7 @@ class Session:
     @pytest.hookimpl(tryfirst=True)  # before xdist starts its workers
     def pytest_sessionstart(self) -> None:
         """Targets named on the command line are looked up at once: a mistake there ends the run here."""
-        if self.options.named:
-            self.subjects()
-        self._refuse_unusable()
-
-    def _refuse_unusable(self) -> None:
-        if self.unusable:
+        if self.options.named and not self.subjects():
             raise pytest.UsageError(self.unusable)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
@@ -97,8 +93,20 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)  # before -k takes tests away: an id of one of those is not stale
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Refuse targets that no test takes, and markers with unknown arguments; expect known failures."""
-        self._refuse_unusable()
+        """Refuse what cannot be run, and expect known failures."""
+        try:
+            self._refuse(items)
+        except pytest.UsageError as error:
+            if self.writes:
+                raise
+            self.refused = str(error)  # xdist calls it an internal error where a worker raises
+            items.clear()
+        self.warned += expect_failures(self.options.xfails, items)
+
+    def _refuse(self, items: list[pytest.Item]) -> None:
+        """Raise pytest.UsageError for targets that cannot be used or that no test takes, and for a wrong marker."""
+        if self.unusable:
+            raise pytest.UsageError(self.unusable)
         if self.options.named and not self.asked:
             raise pytest.UsageError(
                 f"--gradcheck-target {self.options.named[0]}: none of the {len(items)} tests collected takes "
@@ -107,7 +115,6 @@ class Session:
         for item in items:
             for marker in (*item.iter_markers("gradcheck"), *item.iter_markers("cost")):
                 usable(item.nodeid, _refuse_marker, marker)
-        self.warned += expect_failures(self.options.xfails, items)
 
     @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")  # the parts of what -k has left
     def take_shard(self, items: list[pytest.Item]) -> None:
@@ -167,10 +174,12 @@ class Session:
             return "inconclusive", "i", ("INCONCLUSIVE", {"yellow": True})
         return None
 
-    def pytest_sessionfinish(self) -> None:
-        """Write the report; a worker sends what it has to warn of."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the report; a worker sends what it has to say instead."""
         if not self.writes:
-            self.config.workeroutput["gradcheck_warned"] = self.warned  # type: ignore[attr-defined]
+            self.config.workeroutput["gradcheck"] = self.warned, self.refused  # type: ignore[attr-defined]
+        elif self.refused:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self.options.report and not self.config.getoption("collectonly"):
             from gradcheck.plugin.recording import write
 
@@ -178,12 +187,14 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)  # of xdist
     def pytest_testnodedown(self, node: Any) -> None:
-        """Take what a worker has to warn of; all of them collect the same tests."""
-        warned = getattr(node, "workeroutput", {}).get("gradcheck_warned", [])
+        """Take what a worker has to say; all of them collect the same tests."""
+        warned, self.refused = getattr(node, "workeroutput", {}).get("gradcheck", ((), self.refused))
         self.warned += [line for line in warned if line not in self.warned]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what came of the gradients, where there is anything to say."""
+        if self.refused:
+            terminalreporter.line(f"ERROR: {self.refused}", red=True)
         if self.verdicts or self.warned:
             from gradcheck.plugin.recording import summarise
 
