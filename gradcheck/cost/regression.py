@@ -7,11 +7,12 @@ import enum
 import math
 import os
 import subprocess
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def interleaved(spec: Spec, trees: Sequence[Tree], sizes: Sequence[int], process
     samples: list[list[Sample]] = [[] for _ in trees]
     for number in range(processes):
         with ExitStack() as stack:
-            running = [stack.enter_context(_Running(spec, tree, sizes)) for tree in trees]
+            running = [stack.enter_context(_running(spec, tree, sizes)) for tree in trees]
             order = list(range(len(trees)))
             for turn in range(ROUNDS):
                 for place in range(len(sizes)):
@@ -128,29 +129,12 @@ def _mean_log(sample: Sample) -> float:
 class _Running:
     """A worker of one tree, and what it answered."""
 
-    def __init__(self, spec: Spec, tree: Tree, sizes: Sequence[int]) -> None:
-        self.tree = tree
+    def __init__(self, tree: Tree, sizes: Sequence[int], process: subprocess.Popen[str], said: IO[str]) -> None:
+        self.tree, self.process, self.said = tree, process, said
         self.rows: list[list[tuple[float, float]]] = [[] for _ in sizes]
-        self.said = TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__; a pipe could fill and block
-        self.process = subprocess.Popen(
-            [tree.python, "-m", "gradcheck.cost.worker", str(spec), *map(str, sizes)],
-            cwd=tree.folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.said,
-            text=True,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(tree.path)},
-        )
-
-    def __enter__(self) -> "_Running":
         home = Path(self._answer().rstrip("\n"))
-        if self.tree.root and self.tree.root.resolve() not in home.resolve().parents:
-            raise RuntimeError(f"{self.tree.name} cannot be measured: its code was imported from {home}, not from it")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
-        self.said.close()
+        if tree.root and tree.root.resolve() not in home.resolve().parents:
+            raise RuntimeError(f"{tree.name} cannot be measured: its code was imported from {home}, not from it")
 
     def time(self, place: int) -> None:
         """Measure one size once."""
@@ -173,3 +157,17 @@ class _Running:
             lines = [text for text in self.said.read().splitlines() if text.strip()]
             raise RuntimeError(f"{self.tree.name} cannot be measured: {lines[-1] if lines else 'its process ended'}")
         return line
+
+
+@contextmanager
+def _running(spec: Spec, tree: Tree, sizes: Sequence[int]) -> Iterator[_Running]:
+    """A worker that has made its works; it ends with the context."""
+    command = [tree.python, "-m", "gradcheck.cost.worker", str(spec), *map(str, sizes)]
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(tree.path)}
+    pipe = subprocess.PIPE
+    with TemporaryFile("w+") as said:  # not a pipe, which a process that says much would fill
+        worker = subprocess.Popen(
+            command, cwd=tree.folder, stdin=pipe, stdout=pipe, stderr=said, text=True, env=environment
+        )
+        with worker as process:
+            yield _Running(tree, sizes, process, said)
