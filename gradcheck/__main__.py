@@ -1,11 +1,13 @@
-"""The command line: ``gradcheck run``, ``systems``, ``report``, ``replay`` and ``cost``; the exit codes are pytest's.
+"""The command line: ``gradcheck run``, ``systems``, ``report``, ``replay``, ``cost``, ``campaign``.
 
-0: every gradient is right, every cost linear. 1: some are not. 4: the command was not understood. 5: nothing was told.
+The exit codes are pytest's. 0: every gradient is right, every cost linear. 1: some are not. 2: interrupted. 3: broken
+off. 4: the command was not understood. 5: nothing was told.
 """
 
 import argparse
 import inspect
 import io
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, NoReturn
 
 import gradcheck
 
-OK, WRONG, USAGE = 0, 1, 4
+OK, WRONG, BROKEN, USAGE = 0, 1, 3, 4
 NAMES = ("S1", "S2", "S3", "S4", "S5")  # here too, so that --help need not import numpy
 SYSTEMS_HELP = """the systems:
   S1  the regularised sigmoid classifier       --hidden --units
@@ -89,6 +91,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     versions.add_argument("--save", metavar="NAME", help="store this run in .benchmarks")
     versions.add_argument("--compare", nargs="?", const="last", metavar="RUN", help="with a stored run: the last")
 
+    campaign = commands.add_parser(
+        "campaign",
+        help="judge many layers over many draws, on all cores or a cluster",
+        description="Judge target × dtype × block × draw, each cell in a guarded process, and append every verdict to "
+        "a file. The same command goes on where it stopped.",
+    )
+    campaign.add_argument("targets", nargs="*", metavar="MODULE:ATTR", help="layers to judge instead of the reference")
+    campaign.add_argument("--dtype", action="append", dest="dtypes", metavar="DTYPE", help="as in gradcheck run")
+    block_help = "a block of the target, or shapes of its inputs; all of its own else"
+    campaign.add_argument("--block", action="append", dest="blocks", metavar='"x: n,k; w: k,m"', help=block_help)
+    campaign.add_argument("--budget", type=_count, metavar="N", help="examples a target, dtype and block (1000)")
+    campaign.add_argument("--examples", type=_count, metavar="N", help="examples a cell (100)")
+    campaign.add_argument("--shard", type=_shard, metavar="I/N", help="judge the I-th of N parts only")
+    campaign.add_argument("-o", "--output", default="campaign.jsonl", metavar="FILE", help="(campaign.jsonl)")
+    campaign.add_argument("-j", "--jobs", type=_count, metavar="N", help="processes; one a core else")
+    campaign.add_argument("--scheduler", metavar="ADDRESS", help="judge on the Dask cluster there, tcp://host:8786")
+    campaign.add_argument("--seconds", type=_positive, metavar="S", help="the most that a cell may take (600)")
+    campaign.add_argument("--megabytes", type=_positive, metavar="M", help="the most memory of a process (4096)")
+
     for stream in (sys.stdout, sys.stderr):  # a terminal without Greek letters gets question marks, not a traceback
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -98,11 +119,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     actions: dict[str, Callable[..., int]] = {
         "run": _run,
         "systems": _systems,
+        "campaign": _campaign,
         "report": _report,
         "replay": _replay,
         "cost": _cost,
     }
     return actions[command](commands.choices[command], **given)
+
+
+def _campaign(parser: Parser, targets: list[str], output: str, **settings: Any) -> int:
+    if "jobs" in settings and "scheduler" in settings:
+        parser.error("--jobs counts processes of this machine: leave it out beside --scheduler")
+    from gradcheck.campaign import BrokenCampaignError, LedgerError, command
+    from gradcheck.suite.targets import TargetError
+
+    try:
+        return command.main(targets, output, **settings)
+    except ImportError as missing:
+        parser.error(f"--scheduler needs {missing.name}, which is missing: pip install 'gradcheck[cluster]'")
+    except (TargetError, LedgerError, ValueError, OSError) as error:
+        parser.error(" ".join(str(error).split()))
+    except BrokenCampaignError as error:
+        print(f"gradcheck campaign: {error}", file=sys.stderr)
+        return BROKEN
 
 
 def _run(parser: Parser, targets: list[str], **settings: Any) -> int:
@@ -232,6 +271,22 @@ def _seed(text: str) -> int:
     return _count(text, least=0)
 
 
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no positive number")
+    return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    from gradcheck.plugin.selection import parse_shard
+
+    try:
+        return parse_shard(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _integers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
@@ -240,10 +295,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-_integers.__name__, _count.__name__, _seed.__name__ = (
+_integers.__name__, _count.__name__, _seed.__name__, _positive.__name__ = (
     "list of integers",
     "whole number",
     "whole number",
+    "number",
 )  # argparse: "invalid … value"
 
 if __name__ == "__main__":

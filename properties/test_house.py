@@ -107,17 +107,18 @@ def test_types_ship_with_the_package():
 def test_dependencies_are_imported_and_imports_are_dependencies():
     """The package imports, anywhere in it, what pyproject.toml declares: no more and no less; extras beside that."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared, report = (
+    extra = project["optional-dependencies"]
+    declared, extras = (
         {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in lines}
-        for lines in (project["dependencies"], project["optional-dependencies"]["report"])
+        for lines in (project["dependencies"], [*extra["report"], *extra["cluster"]])
     )
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) if not node.level]
     used = {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"gradcheck"}
-    assert used - report == declared
-    assert report <= used
+    assert used - extras == declared
+    assert extras <= used
 
 
 @pytest.mark.parametrize("document", ["ARCHITECTURE.md", "CHANGELOG.md"])

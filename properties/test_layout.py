@@ -15,8 +15,11 @@ PACKAGE = Path(gradcheck.__file__).parent
 # The rooms from top to bottom, and what each may import besides itself. ``gradcheck`` is the lazy public face.
 MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {
-        "plugin", "replay", "suite", "campaign", "render", "systems", "cost", "judge", "backprop", "numeric", "target",
+        "campaign", "plugin", "replay", "suite", "render", "systems", "cost", "judge", "backprop", "numeric", "target",
         "report",
+    },
+    "campaign": {
+        "plugin", "suite", "render", "strategies", "adapters", "judge.search", "judge", "backprop", "target", "report",
     },
     "replay": {"suite", "render", "judge", "judge.search", "report"},
     "plugin": {
@@ -25,7 +28,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "suite": {
         "systems", "cost", "strategies", "adapters", "judge.search", "judge", "backprop", "numeric", "target", "report",
     },
-    "campaign": {"render", "strategies", "adapters", "judge", "target", "report"},
     "render": {"judge", "judge.search", "report"},
     "systems": {"backprop", "numeric"},
     "cost": {"strategies", "adapters", "backprop", "target", "report"},
