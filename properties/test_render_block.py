@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gradcheck import Kind, Report, Verdict
+from gradcheck import Kind, Report, Verdict, check, from_pair
 from gradcheck.render.block import DETAILED, ROWS, block, show
 from gradcheck.report import Block, Finding
+from properties.test_judge_kinds import MISTAKES
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 SWEEP = ((7e-8, 2.0, 1e-7), (2e-6, 2.0, 1e-9), (4e-6, 2.0, 5e-10), (7e-4, 2.1, 1e-11), (2e-2, 9.5, 1e-12))
@@ -138,6 +139,29 @@ def test_no_number_loses_a_digit_to_a_narrow_terminal() -> None:
             assert number in table
     assert "-1.000e-100" in block(Report(Verdict.FAIL, "conv", (RAISES,), blocks=(kernel,)), 80)
     assert "-1.25e-05-3.5e-07j" in table
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_block_of_every_kind_of_mistake_says_it(kind: Kind) -> None:
+    """A real mistake of each kind: named in the block with its evidence; pytest -s prints them all, to be read."""
+    f, vjp, inputs = MISTAKES[kind]
+    report = check(from_pair(f, vjp, name="layer"), *inputs)
+    text = block(report)
+    print(f"\n{text}")
+    lines = text.splitlines()
+    assert lines[0].startswith("layer: ")
+    assert lines[1] == ""
+    assert f"{kind.name}: " in text
+    assert len(lines) < 40
+    assert "nan" not in text or kind is Kind.NONFINITE
+
+
+def test_a_broken_law_is_named_where_the_numbers_agree() -> None:
+    """A gradient that is right and shares memory does not read "1e-02 FAIL"."""
+    f, vjp, inputs = MISTAKES[Kind.ALIASES]
+    (row,) = [line for line in block(check(from_pair(f, vjp), *inputs)).splitlines() if line.startswith("  x ")]
+    assert row.endswith(" ALIASES")
+    assert "FAIL" not in row
 
 
 def test_rows_and_findings_are_counted_when_they_are_not_shown() -> None:

@@ -99,11 +99,20 @@ def _table(report: Report, width: int) -> Table:
         table.add_column(name, no_wrap=True)
     order = sorted(report.blocks, key=_badness)
     for row in order[:ROWS]:
-        table.add_row(*map(_text, _cells(row, room)), style="" if row.verdict is Verdict.PASS else _STYLE[row.verdict])
+        cells = _cells(row, _word(row, report.findings), room)
+        table.add_row(*map(_text, cells), style="" if row.verdict is Verdict.PASS else _STYLE[row.verdict])
     if rest := order[ROWS:]:
         wrong = sum(row.verdict is Verdict.FAIL for row in rest)
         table.add_row(_text(f"… {len(rest)} more"), "", _text(f"{wrong} FAIL" if wrong else "all ok"))
     return table
+
+
+def _word(row: Block, findings: Iterable[Finding]) -> str:
+    """What became of a block; the name of the law that it breaks where its numbers would not say FAIL."""
+    ratio = _ratio(row)
+    if row.verdict is Verdict.FAIL and (ratio is None or ratio <= 1):
+        return next((finding.kind.name for finding in findings if finding.input == row.input), "FAIL")
+    return _WORD[row.verdict]
 
 
 def _badness(row: Block) -> tuple[int, float]:
@@ -117,7 +126,7 @@ def _ratio(row: Block) -> float | None:
     return None if row.error is None or not row.bound else row.error / row.bound
 
 
-def _cells(row: Block, room: int) -> tuple[str, ...]:
+def _cells(row: Block, word: str, room: int) -> tuple[str, ...]:
     """The row of one block; a dash where nothing was measured."""
     ratio, name = _ratio(row), place(row.input)
     return (
@@ -128,7 +137,7 @@ def _cells(row: Block, room: int) -> tuple[str, ...]:
         _short(row.numeric),
         "–" if row.error is None else f"{row.error:.1e}",
         "–" if row.bound is None else f"{row.bound:.1e}",
-        f"{'' if ratio is None else f'{ratio:.0e} '}{_WORD[row.verdict]}",
+        f"{'' if ratio is None else f'{ratio:.0e} '}{word}",
     )
 
 
@@ -187,6 +196,8 @@ def _circumstances(report: Report) -> Iterator[str]:
         yield f"to tell: {'; '.join(_remedies(report))}"
     calls = f"{report.evaluations} forward and {report.pullbacks} backward calls"
     kinks = f"kinks: {', '.join(report.kinks[:4])}" if report.kinks else "kinks at the point: none"
+    if report.verdict is Verdict.FAIL and not report.blocks:
+        kinks = ""  # a broken law came first, and nobody looked
     spent = f"{report.examples} examples, {calls}" if report.examples > 1 else calls
     unclear = f"{report.inconclusive} of them inconclusive" if report.inconclusive else ""
     steady = ""
