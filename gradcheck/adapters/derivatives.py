@@ -8,7 +8,8 @@ import numpy as np
 from gradcheck.adapters.flat import Array
 from gradcheck.target import Pullback, Target
 
-Jvp = Callable[[int, Array, Sequence[Array]], Sequence[Array]]
+Pushforward = Callable[[int, Array], Sequence[Array]]
+"""pushforward(position, tangent) -> one tangent an output, while the other inputs are held."""
 
 _SUFFIX = {
     (1, "reverse"): "",
@@ -54,8 +55,8 @@ class Differentiable(Protocol):
     def linearize(self, arrays: Sequence[Array]) -> Pullback:
         """The pullback at these inputs."""
 
-    def jvp(self, position: int, tangent: Array, arrays: Sequence[Array]) -> Sequence[Array]:
-        """The tangents of the outputs while one input moves along `tangent` and the others are held."""
+    def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
+        """The jvp at these inputs."""
 
 
 def bound(
@@ -74,12 +75,26 @@ def bound(
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def linearize(*arrays: Array) -> Pullback:
-        return call.linearize(arrays) if mode == "reverse" else implied_pullback(call.jvp, moving, arrays)
+        if mode == "reverse":
+            return call.linearize(arrays)
+        return implied_pullback(call.pushforward(arrays), moving, arrays)
 
     frozen = frozenset(i for i, moves in enumerate(moving) if not moves)
     return Target(
         label, value, linearize, tuple(names), frozen, parameters, linearizing_evaluates=True, notes=tuple(notes)
     )
+
+
+def defined(target: Target, arrays: Sequence[Array]) -> None:
+    """Raises ValueError where the framework has no such derivative: no fault of whoever wrote the layer."""
+    try:
+        target.linearize(*arrays)(target.value(*arrays))
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        # "… is not implemented", "You must implement the jvp …", "can't apply forward-mode differentiation (jvp) to …"
+        if "implement" in str(error) or "forward-mode" in str(error):
+            raise ValueError(
+                f"{target.name} is not defined: {error!s:.160}; judge it with order=1 and mode='reverse'"
+            ) from error
 
 
 def cotangents_like(outputs: Sequence[Array]) -> dict[str, Array]:
@@ -93,12 +108,12 @@ def cotangents_like(outputs: Sequence[Array]) -> dict[str, Array]:
     return {name: np.asarray(v).astype(o.dtype) for name, v, o in zip(names, draws, outputs, strict=True)}
 
 
-def implied_pullback(jvp: Jvp, moving: Sequence[bool], inputs: Sequence[Array]) -> Pullback:
+def implied_pullback(push: Pushforward, moving: Sequence[bool], inputs: Sequence[Array]) -> Pullback:
     """The pullback that forward mode implies: Jᵀv has the entries ⟨v, J eᵢ⟩, one jvp for each entry that moves.
 
     The Jacobian is computed when a cotangent is first given, and kept.
 
-    >>> back = implied_pullback(lambda position, tangent, inputs: [3 * tangent], [True], [np.zeros(2)])
+    >>> back = implied_pullback(lambda position, tangent: [3 * tangent], [True], [np.zeros(2)])
     >>> back(np.array([1.0, 2.0]))
     (array([3., 6.]),)
     """
@@ -107,7 +122,7 @@ def implied_pullback(jvp: Jvp, moving: Sequence[bool], inputs: Sequence[Array]) 
     def pullback(cotangent: Any) -> tuple[Array | None, ...]:
         if not columns:
             for i, (x, moves) in enumerate(zip(inputs, moving, strict=True)):
-                columns.append([jvp(i, e, inputs) for e in _basis(x)] if moves else [])
+                columns.append([push(i, e) for e in _basis(x)] if moves else [])
         cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
         return tuple(
             _gathered([[_inner(v, u) for v, u in zip(cotangents, us, strict=True)] for us in column], x)

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradcheck.adapters.trees import leaves, mapped
+from gradcheck.adapters.trees import mapped
 
 Array = npt.NDArray[Any]
+Walk = Callable[[Any, Callable[[str, Any], Any]], Any]
+"""walk(tree, f) -> the same tree with f(path, leaf) in the place of every leaf: `mapped`, or a framework's own."""
 
 
 def framework(name: str, asked: str, extra: str | None = None) -> Any:
@@ -42,6 +44,7 @@ class Flat:
     """
 
     tree: tuple[Any, ...]
+    walk: Walk
     is_array: Callable[[Any], bool]
     originals: tuple[Any, ...]
     names: tuple[str | None, ...]
@@ -50,7 +53,7 @@ class Flat:
     def rebuilt(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The inputs again, with these values in the place of the array leaves."""
         rest = iter(values)
-        return tuple(mapped(self.tree, lambda _, leaf: next(rest) if self.is_array(leaf) else leaf))
+        return tuple(self.walk(self.tree, lambda _, leaf: next(rest) if self.is_array(leaf) else leaf))
 
 
 def flattened(
@@ -59,6 +62,7 @@ def flattened(
     is_array: Callable[[Any], bool],
     frozen: Iterable[int | str],
     target: str,
+    walk: Walk = mapped,
 ) -> Flat:
     """Lay out inputs; `frozen` names inputs, leaves ("batch['mask']") or positions of inputs.
 
@@ -71,22 +75,25 @@ def flattened(
     met: set[int | str] = set()
     for i, value in enumerate(inputs):
         name = names[i] if i < len(names) else None
-        for path, leaf in leaves(value):
+
+        def lay(path: str, leaf: Any, i: int = i, name: str | None = name) -> None:
             label = (name or f"inputs[{i}]") + path if name or path else None
             aliases = {alias for alias in (i, name, label) if alias is not None}
-            met |= aliases
+            met.update(aliases)
             if is_array(leaf):
                 if aliases.intersection(frozen):
                     held.add(len(originals))
                 originals.append(leaf)
                 labels.append(label)
+
+        walk(value, lay)
     unknown = [item for item in frozen if item not in met]
     if unknown:
         raise ValueError(
             f"{target}: frozen names {unknown[0]!r}, but the inputs are {', '.join(map(str, _in_order(met)))}; "
             f"name one of these or give its position"
         )
-    return Flat(tuple(inputs), is_array, tuple(originals), tuple(labels), frozenset(held))
+    return Flat(tuple(inputs), walk, is_array, tuple(originals), tuple(labels), frozenset(held))
 
 
 def _in_order(met: set[int | str]) -> list[int | str]:

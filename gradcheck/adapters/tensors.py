@@ -34,6 +34,8 @@ def array_of(tensor: Any) -> Array:
     tensor = tensor.detach()
     if tensor.layout is not torch.strided:  # an embedding with sparse=True has a sparse gradient
         tensor = tensor.to_dense()
+    if tensor._is_zerotensor():  # what forward mode has for a tangent that nothing leads to; it has no memory
+        tensor = torch.zeros(tensor.shape, dtype=tensor.dtype)
     tensor = tensor.resolve_conj().resolve_neg().cpu()
     if tensor.dtype is torch.bfloat16:
         return np.array(tensor.contiguous().view(torch.int16).numpy().view(bfloat16()))

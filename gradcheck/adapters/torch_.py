@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import bound, cotangents_like, derivative, unbound
+from gradcheck.adapters.derivatives import bound, cotangents_like, defined, derivative, unbound
 from gradcheck.adapters.flat import Array, Flat, flattened, framework, name_of, names_of
 from gradcheck.adapters.tensors import array_of, tensor_of
 from gradcheck.adapters.torch_call import Call, floats, gradient_of
@@ -146,9 +146,11 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     outputs: list[Array] = []
     try:
         outputs = call.outputs([*arrays, *parameters.values()])
-    except Exception:  # the judge meets it again, and says so
+    except Exception as error:
+        if "not differentiable with respect to argument" in str(error):
+            raise ValueError(f"{label}: torch says {error!s:.160} Name it in frozen=, by name or position") from error
         if order == 2:
-            raise  # no cotangent can be given a shape
+            raise  # no cotangent can be given a shape; else the judge meets it again, and says so
     if run.writes:
         notes.append("forward writes into its inputs, as autograd lets it: it is given copies")
     if call.draws:
@@ -159,6 +161,8 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
         call = Call(gradient_of(run, call.moving, len(arrays)), moving, device, call.draws)
         arrays, names = [*arrays, *cotangents.values()], [*names, *cotangents]
     target = bound(label, call, moving, (*names, *parameters), parameters, notes, mode)
+    if (order, mode) != (1, "reverse"):
+        defined(target, (*arrays, *parameters.values()))
     return target, tuple(arrays)
 
 

@@ -2,12 +2,14 @@
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.derivatives import Pushforward
 from gradcheck.adapters.flat import Array
 from gradcheck.adapters.tensors import array_of, tensor_of
 from gradcheck.target import Pullback
@@ -60,15 +62,19 @@ class Call:
 
         return pullback
 
-    def jvp(self, position: int, tangent: Array, arrays: Sequence[Array]) -> list[Array]:
-        """The tangents of the outputs where one input moves along `tangent`; zeros where an output does not."""
+    def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
+        """The jvp: dual numbers sent forward, anew for each tangent; zeros where an output does not move."""
         torch: Any = sys.modules["torch"]
         dual = torch.autograd.forward_ad
-        with state(_FORWARD_SEED), dual.dual_level():
-            tensors = self._tensors(arrays)
-            tensors[position] = dual.make_dual(tensors[position], tensor_of(tangent, self.device))
-            outputs = [(o, dual.unpack_dual(o).tangent) for o in self.run(tensors)]
-            return [array_of(torch.zeros_like(o) if t is None else t) for o, t in outputs]
+
+        def push(position: int, tangent: Array) -> list[Array]:
+            with state(_FORWARD_SEED), dual.dual_level():
+                tensors = self._tensors(arrays)
+                tensors[position] = dual.make_dual(tensors[position], tensor_of(tangent, self.device))
+                outputs = [(o, dual.unpack_dual(o).tangent) for o in self.run(tensors)]
+                return [array_of(torch.zeros_like(o) if t is None else t) for o, t in outputs]
+
+        return push
 
     def _tensors(self, arrays: Sequence[Array]) -> list[Any]:
         """Leaves of a new graph with the memory of the arrays."""
@@ -85,7 +91,10 @@ def gradient_of(run: Run, moving: Sequence[bool], start: int) -> Run:
         primals, cotangents = [*tensors[:start], *tensors[stop:]], tensors[start:stop]
         outputs = [o for o in run(primals) if floats(o)]
         wanted = [t for t, moves in zip(primals, moving, strict=True) if moves]
-        return gradients(outputs, wanted, cotangents, create_graph=True)
+        found = gradients(outputs, wanted, cotangents, create_graph=True)
+        if any(g.grad_fn is not None and g.grad_fn.name() == "torch::autograd::Error" for g in found):
+            raise NotImplementedError("a backward marked once_differentiable implements no double backward")
+        return found
 
     return gradient
 
@@ -108,9 +117,11 @@ def floats(tensor: Any) -> bool:
 
 @contextlib.contextmanager
 def state(seed: int) -> Iterator[None]:
-    """Grad mode on and the generators seeded; afterwards both are as they were."""
+    """Grad mode on, the generators seeded, warnings kept from the caller; afterwards all is as it was."""
     torch: Any = sys.modules["torch"]
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=devices):
+    random_state = torch.random.fork_rng(devices=devices)
+    with torch.inference_mode(False), torch.enable_grad(), random_state, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         yield
