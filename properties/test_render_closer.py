@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gradcheck
-from gradcheck.judge.closer import look
+from gradcheck.judge.closer import look, look_again
 
 X = np.random.default_rng(0).normal(size=(3, 4))
 
@@ -118,3 +118,17 @@ def test_a_look_leaves_the_random_streams_as_they_were() -> None:
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     look((f, lambda i, g: (g,)), X, report=gradcheck.Report(gradcheck.Verdict.FAIL, "f"))
     assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_the_case_of_a_search_can_be_looked_at_again() -> None:
+    """The layer is built for the sizes of the case, as the search built it."""
+
+    def sized(k: int, m: int) -> Any:
+        scale = np.full((k, m), 3.0)
+        return lambda x: x * scale, lambda i, g: (2 * g * scale,)
+
+    report = gradcheck.search(sized, x=("k", "m"), seed=0, max_examples=20)
+    seen = look_again(sized, report)
+    assert seen is not None
+    assert seen.entries[0].shape == report.case.inputs[0].shape  # type: ignore[union-attr]
+    assert look_again(sized, gradcheck.Report(gradcheck.Verdict.FAIL, "sized")) is None

@@ -6,6 +6,7 @@ is taken of failures only. Nothing here changes a verdict.
 
 import math
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -103,6 +104,20 @@ def look(
             return None
         bench.deadline = time.monotonic() + seconds
         return _Survey(bench, hearing, Prober(bench, origin), cotangent, report).look(entries)
+
+
+def look_again(layer: Any, report: Report, frozen: Sequence[int | str] = ()) -> Look | None:
+    """A closer look at the case that a report holds, of the layer (or factory of layers) that `search` was given.
+
+    None where there is no case, or nothing to see.
+    """
+    from gradcheck.judge.case import Case
+    from gradcheck.judge.search import maker  # brings Hypothesis, which a look at given inputs does not need
+
+    case = report.case
+    if not isinstance(case, Case):
+        return None
+    return look(maker(layer, list(case.sizes), frozen)(layer, case), *case.inputs, report=report)
 
 
 def _cotangent(origin: Array, seed: int) -> Array:
