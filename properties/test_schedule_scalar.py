@@ -43,7 +43,7 @@ SCALAR_CASES = architectures(names=ELEMENTWISE, slots=12).map(of_scalars)
 
 
 def magnitudes(schedule: ScalarSchedule) -> np.ndarray[Any, Any]:
-    """For every node the sum, over all ways from the output, of the sizes of their products: rounding scales with it."""
+    """For every node the sum, over all ways from the output, of the sizes of their products: rounding follows it."""
     sizes = np.zeros_like(schedule._cotangents)
     sizes[[len(sizes) - 1 - place for place in schedule.outputs]] = 1.0
     triangular.descend(schedule._ends, schedule._parents, np.abs(schedule._partials), sizes)
