@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.assignment import Grads, Leaf, Params
 from gradcheck.adapters.entry import entered_by, in_mode, methods_of
 from gradcheck.adapters.flat import flattened, name_of
 from gradcheck.adapters.functions import (
@@ -19,7 +20,7 @@ from gradcheck.adapters.methods import Method, bound, input_names
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
 from gradcheck.adapters.pairing import same_shape
 from gradcheck.adapters.passes import Passes
-from gradcheck.adapters.recognise import Grads, Params, PassRaisedError, Recognised, recognise
+from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
 from gradcheck.adapters.walk import Array
 from gradcheck.target import Pullback, Target, describe
@@ -123,13 +124,12 @@ def from_layer(
         if key not in known:
             if len(known) >= _REMEMBERED:
                 known.clear()
-            leaves = [(i, flat.names[i], a) for i, a in enumerate(arrays) if a.dtype.kind in "fc"]
-            tries = [flat.rebuilt(_generic(arrays, flat.frozen)), flat.rebuilt(arrays)]
-            known[key] = _found(label, made, passes, tries, leaves, params, grads, (*frozen, *flat.frozen), convention)
+            trials = [(flat.rebuilt(a), list(zip(range(len(a)), flat.names, a, strict=True))) for a in _tries(arrays)]
+            known[key] = _found(label, made, passes, trials, params, grads, (*frozen, *flat.frozen), convention)
         found, seen = known[key]
         if isinstance(found, PassRaisedError):
             return _raising(label, found, flat.rebuilt, flat.names, flat.frozen), arrays
-        held = flat.frozen | {i for i in range(len(arrays)) if i not in found.of_inputs}
+        held = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
         target = _target(label, found, seen, flat.rebuilt, flat.names, held, convention == "vjp")
         if seen.logits is not None:
             p = arrays[seen.logits]
@@ -150,7 +150,7 @@ def _target(
     plain: bool,
 ) -> Target:
     observed = found.observed
-    judged = list(found.of_parameters) if found.given is None else list(observed.parameters)
+    judged = list(found.places.of_parameters) if found.given is None else list(observed.parameters)
     count = len(names)
 
     def perform(values: Sequence[Array]) -> Any:
@@ -198,8 +198,7 @@ def _found(
     label: str,
     layer: Any,
     passes: Passes,
-    tries: Sequence[tuple[Any, ...]],
-    leaves: Sequence[tuple[int, str | None, Array]],
+    trials: Sequence[tuple[tuple[Any, ...], Sequence[Leaf]]],
     params: Params,
     grads: Grads,
     frozen: Sequence[int | str],
@@ -212,9 +211,10 @@ def _found(
     """
     raised: list[Exception] = []
     for way in (passes, replace(passes, leading=True)):
-        for inputs in tries:
+        for inputs, leaves in trials:
+            floats = [leaf for leaf in leaves if leaf[2].dtype.kind in "fc"]
             try:
-                found = recognise(label, layer, way, inputs, leaves, params=params, grads=grads, frozen=frozen)
+                found = recognise(label, layer, way, inputs, floats, params=params, grads=grads, frozen=frozen)
                 return found, habits(found, inputs, leaves) if convention == "auto" else Habits()
             except Exception as error:
                 raised.append(error)
@@ -242,17 +242,18 @@ def _raising(
     return Target(label, value, lambda *values: raised, tuple(names), held, notes=(note,))
 
 
-def _generic(arrays: Sequence[Array], frozen: Iterable[int]) -> tuple[Array, ...]:
-    """The inputs with their floats moved by a tenth: zeros and repeated values would hide what depends on what."""
+def _tries(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
+    """The inputs with their floats moved by a tenth, then as they are: zeros and repeated values hide what depends on
+    what. Rows of probabilities stay, which labels are too.
+    """
     rng = np.random.default_rng(0)
     moved = []
-    for i, array in enumerate(arrays):
-        if array.dtype.kind not in "fc" or i in frozen:
-            moved.append(array)
-            continue
+    for array in arrays:
+        rows = array.ndim and np.all(array >= 0) and np.allclose(array.sum(-1), 1) if array.dtype.kind == "f" else True
         size = np.abs(array) + (0.5 * float(np.max(np.abs(array), initial=0.0)) or 1.0)
-        moved.append(np.asarray(array + 0.1 * size * rng.uniform(-1, 1, array.shape)).astype(array.dtype))
-    return tuple(moved)
+        other = array if rows else array + 0.1 * size * rng.uniform(-1, 1, array.shape)
+        moved.append(np.asarray(other).astype(array.dtype))
+    return [tuple(moved), arrays]
 
 
 def _fitted(gradient: Array, model: Array) -> Array:

@@ -161,6 +161,14 @@ def vary_constants(observed: Observed, names: Sequence[str]) -> None:
         observed.notes.append(f"{', '.join(changed)}: the same number everywhere, moved to random ones")
 
 
+def start_from_zero(observed: Observed, paths: Sequence[Path]) -> None:
+    """Empty the places of gradients, which may hold those of an earlier batch that backward would add to."""
+    old = (read(observed.layer, path) for path in paths)
+    zeros = {id(array): np.zeros_like(array) for array in old if isinstance(array, np.ndarray) and array.any()}
+    if zeros:
+        observed.layer = copied(observed.layer, zeros | _kept(observed, ""))
+
+
 def _kept(observed: Observed, but: str) -> dict[int, Any]:
     """Parameters that stay the very arrays they are, so that their ids still find them in a copy."""
     return {id(p.array): p.array for name, p in observed.parameters.items() if name != but}
@@ -172,6 +180,9 @@ def _influential(observed: Observed, inputs: tuple[Any, ...], skip: set[Path]) -
     for path, array in arrays(observed.layer).items():
         if array.size:
             groups.setdefault(id(array), Parameter([], array)).paths.append(path)
+    for path, array in arrays(observed.layer, asked=PARAMETERS).items():  # other names of the same arrays
+        if id(array) in groups and path not in groups[id(array)].paths:
+            groups[id(array)].paths.append(path)
     with seeded():
         origin = _values(observed.passes.perform(copied(observed.layer), copy.deepcopy(inputs)))
     found: dict[str, Parameter] = {}

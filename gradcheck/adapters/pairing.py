@@ -22,6 +22,12 @@ class Candidate(NamedTuple):
     array: Array
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """Its key in a dict that backward returned, which may be the very name of what it is the gradient of."""
+        last = self.label[-1]
+        return (last.key,) if last.kind == "item" and isinstance(last.key, str) else ()
+
+    @property
     def word(self) -> str:
         """What it is called."""
         return str(self.label[-1].key)
@@ -51,7 +57,9 @@ def _agreement(own: Path, path: Path) -> int:
         return 0
     mine, leaf = _words(own, PARAMETERS)
     theirs, name = _words(path[1:], GRADIENTS)
-    among_gradients = any(step.key in GRADIENTS for step in path[1:-1])
+    if path[0].key == "returned":  # a place in a tuple is no name
+        theirs = [key for key in theirs if not isinstance(key, int)]
+    among_gradients = any(step.key in GRADIENTS for step in path[1:-1]) or path[0].key == "returned"
     score = max((likeness(str(leaf), stem) for stem in stems(name)), default=0) if isinstance(name, str) else 0
     if among_gradients:
         score = max(score, likeness(str(leaf), str(name)))
@@ -93,12 +101,17 @@ def of_inputs(
     found: dict[int, Candidate] = {}
     free = list(returned)
     for position, name, _ in inputs:
-        named = [c for c in free if name and any(likeness(stem, name) for stem in stems(c.word))]
+        named = [c for c in free if name and any(likeness(stem, name) for stem in (*stems(c.word), *c.key))]
         if len(named) == 1:
             found[position] = named[0]
             free.remove(named[0])
     rest = [entry for entry in inputs if entry[0] not in found]
-    if len(rest) == len(free):  # one each, in order, whatever their shapes: one of them may be the bug
+    if len(rest) == len(free):
+        fits = [[c for c in free if same_shape(c.array, shape)] for _, _, shape in rest]
+        in_order = all(same_shape(c.array, shape) for c, (_, _, shape) in zip(free, rest, strict=True))
+        if not in_order and all(len(fit) == 1 for fit in fits) and len({id(fit[0].array) for fit in fits}) == len(fits):
+            return found | {position: fit[0] for (position, _, _), fit in zip(rest, fits, strict=True)}
+        # one each, in order, whatever their shapes: one of them may be the bug
         return found | {position: c for (position, _, _), c in zip(rest, free, strict=True)}
     for position, _, shape in rest:
         fitting = next((i for i, c in enumerate(free) if same_shape(c.array, shape)), None)

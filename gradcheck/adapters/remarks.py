@@ -81,7 +81,7 @@ def _enters_once(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     again: Aftermath = found.observed.pull(
         type(done)(after.layer, done.inputs, done.outcome, done.outputs, done.spare, done.packed), found.cotangents
     )
-    kept = [name for name, path in found.of_parameters.items() if path[0].key == "layer"]
+    kept = [name for name, path in found.places.of_parameters.items() if path[0].key == "layer"]
     first, second = found.gradients(after), found.gradients(again)
     added = [n for n in kept if np.allclose(second[n], 2 * np.asarray(first[n]), rtol=_ALIKE) and np.any(first[n])]
     if added:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.assignment import Leaf
 from gradcheck.adapters.joined import hands_through, is_difference
 from gradcheck.adapters.observe import seeded
 from gradcheck.adapters.recognise import Recognised
@@ -43,7 +44,7 @@ class Habits:
     notes: list[str] = field(default_factory=list)
 
 
-def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[tuple[int, str | None, Array]]) -> Habits:
+def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf]) -> Habits:
     """Try each of them. leaves: the arrays among the inputs, each with its position and name."""
     seen = Habits()
     with seeded():
@@ -59,7 +60,7 @@ def _means(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
 
     Only where all parameters agree: one mean among sums is a mistake.
     """
-    if not found.of_parameters or not isinstance(inputs[0], np.ndarray):
+    if not found.places.of_parameters or not isinstance(inputs[0], np.ndarray):
         return
     origin = found.gradients(found.after)
     for axis in dict.fromkeys((0, inputs[0].ndim - 1)):
@@ -72,7 +73,7 @@ def _means(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
             continue
         if any(c is None for c in twice):
             continue
-        kinds = {_growth(np.asarray(origin[n]), np.asarray(later[n])) for n in found.of_parameters} - {"zero"}
+        kinds = {_growth(np.asarray(origin[n]), np.asarray(later[n])) for n in found.places.of_parameters} - {"zero"}
         if kinds == {"mean"}:
             seen.batch = axis
             seen.notes.append(
@@ -112,7 +113,7 @@ def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
 
     The batch given twice leaves a mean and doubles a sum; each row's gradient is halved for a mean and left for a sum.
     """
-    if found.of_parameters or len(found.done.outputs) != 1 or np.size(found.done.outputs[0]) != 1:
+    if found.places.of_parameters or len(found.done.outputs) != 1 or np.size(found.done.outputs[0]) != 1:
         return
     batch = {len(a) for a in inputs if isinstance(a, np.ndarray) and a.ndim}
     if len(batch) != 1 or not all(isinstance(a, np.ndarray) and a.ndim for a in inputs):
@@ -162,12 +163,12 @@ def _clips(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
         seen.notes.append(f"backward clips gradients at {bounds}: judged below that, with cotangents times 2⁻²⁰")
 
 
-def _joined(found: Recognised, leaves: Sequence[tuple[int, str | None, Array]], seen: Habits) -> None:
+def _joined(found: Recognised, leaves: Sequence[Leaf], seen: Habits) -> None:
     """A softmax and a cross-entropy written for each other."""
     gradients = found.gradients(found.after)
-    if len(found.done.outputs) != 1 or len(found.of_inputs) != 1 or found.of_parameters:
+    if len(found.done.outputs) != 1 or len(found.places.of_inputs) != 1 or found.places.of_parameters:
         return
-    position = next(iter(found.of_inputs))
+    position = next(iter(found.places.of_inputs))
     gradient, value = np.asarray(gradients[position]), np.asarray(found.done.outputs[0])
     if hands_through(found.label, gradient, found.cotangents[0], value):
         seen.through = True

@@ -8,13 +8,11 @@ import copy
 import inspect
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from gradcheck.adapters.naming import GRADIENTS
 
 Array = npt.NDArray[Any]
 
@@ -58,11 +56,10 @@ def read(root: Any, path: Path) -> Any:
     return here
 
 
-def places(root: Any, *, asked: bool = False) -> Iterator[tuple[Path, Any]]:
+def places(root: Any, *, asked: Sequence[str] = ()) -> Iterator[tuple[Path, Any]]:
     """Every place of an object, nearest first, each object once: arrays, lists, dicts, further objects.
 
-    asked: also what properties and methods without arguments return whose name is one for gradients ("gradients",
-    "param_grads()"); reading them may cost, so they are left out elsewhere.
+    asked: names ("gradients", "param_grads") under which properties and methods without arguments are read too, last.
     """
     queue: list[tuple[Path, Any]] = [((), root)]
     seen = {id(root)}
@@ -83,14 +80,14 @@ def places(root: Any, *, asked: bool = False) -> Iterator[tuple[Path, Any]]:
             enter(path, _inside(here))
     known, queue[:] = list(queue), []
     for path, here in known if asked else ():
-        enter(path, _answers(here))
+        enter(path, _answers(here, asked))
     for path, here in queue:
         yield path, here
         if len(path) < _DEEP:
             enter(path, _inside(here))
 
 
-def arrays(root: Any, *, asked: bool = False) -> dict[Path, Array]:
+def arrays(root: Any, *, asked: Sequence[str] = ()) -> dict[Path, Array]:
     """The floating-point arrays of an object, by path.
 
     >>> from types import SimpleNamespace
@@ -155,9 +152,9 @@ def _inside(here: Any) -> Iterator[tuple[Step, Any]]:
                 yield Step("attribute", name), getattr(here, name)
 
 
-def _answers(here: Any) -> Iterator[tuple[Step, Any]]:
-    """Properties and methods without arguments that are named for gradients."""
-    for name in GRADIENTS:
+def _answers(here: Any, names: Sequence[str]) -> Iterator[tuple[Step, Any]]:
+    """What properties and methods without arguments of these names return."""
+    for name in names:
         member = inspect.getattr_static(type(here), name, None)
         if isinstance(member, property):
             yield Step("attribute", name), read(here, (Step("attribute", name),))

@@ -1,0 +1,147 @@
+"""Assignment: every parameter and every input gets the place where its gradient appears, or none."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.naming import GRADIENTS
+from gradcheck.adapters.observe import Aftermath, Observed, Parameter
+from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs
+from gradcheck.adapters.passes import is_label
+from gradcheck.adapters.walk import Array, Path, Step, arrays, places, spelled
+
+Grads = Callable[[Any], Mapping[str, Any]] | Mapping[str, str] | None
+Params = Callable[[Any], Mapping[str, Array]] | Iterable[str] | None
+Leaf = tuple[int, str | None, Array]
+"""A float array among the inputs: its position, its name, and itself."""
+
+
+@dataclass
+class Assignment:
+    """Places of gradients, by parameter name and by input position; `notes` say what is less than certain."""
+
+    of_parameters: dict[str, Path] = field(default_factory=dict)
+    of_inputs: dict[int, Path] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def assigned(
+    parameters: Mapping[str, Parameter],
+    inputs: Sequence[Leaf],
+    returned: list[Candidate],
+    before: Mapping[Path, Array],
+    after: Aftermath,
+    twice: Aftermath,
+    given: Mapping[str, str] | None,
+) -> Assignment:
+    """Who has which gradient. returned: what backward returned; before: the arrays of the layer before it ran; twice:
+    the same with cotangents doubled; given: the places that the caller named.
+
+    By name first, returned or kept or handed to an optimiser; then what is left of the returned ones, by order and
+    shape; then what was kept, by shape alone; at last what a step inside backward changed.
+    """
+    found = Assignment()
+    own = {path for p in parameters.values() for path in p.paths}
+    everything = [
+        Candidate(path, path, array)
+        for path, array in arrays(SimpleNamespace(layer=after.layer), asked=GRADIENTS).items()
+        if path[1:] not in own
+    ]
+    kept = [c for c in everything if not _same(before.get(c.path[1:]), c.array)]
+
+    def take(name: str, chosen: Candidate | None, note: str = "") -> None:
+        if chosen is not None and name not in found.of_parameters:
+            found.of_parameters[name] = chosen.path
+            found.notes.extend([f"{spelled(chosen.path)} {note} {name}"] if note else [])
+
+    if given is not None:
+        _take(found, given, parameters, [*returned, *everything])
+    else:
+        for candidates in (returned, kept):
+            for name, parameter in parameters.items():
+                take(name, by_name(parameter, candidates))
+        if any(path[0].key == "layer" for path in found.of_parameters.values()):
+            for name, parameter in parameters.items():  # one that backward forgot, beside others that it fills
+                take(name, by_name(parameter, everything))
+        for name in after.recorded():
+            found.of_parameters.setdefault(name, (Step("attribute", "recorded"), Step("item", name)))
+    free = [c for c in returned if c.path not in found.of_parameters.values()]
+    wanted = inputs
+    if len(free) < len(inputs):  # y beside x is an input like any other where backward has a gradient of it
+        wanted = [leaf for leaf in inputs if not is_label(leaf[1], [name for _, name, _ in inputs])]
+    found.of_inputs = {i: c.path for i, c in of_inputs(free, [(i, n, a.shape) for i, n, a in wanted]).items()}
+    if given is not None:
+        return found
+    left = [c for c in free if c.path not in found.of_inputs.values()]
+    rest = [p for name, p in parameters.items() if name not in found.of_parameters]
+    for parameter in rest:
+        take(parameter.name, by_shape(parameter, rest, left), "taken by its shape for the gradient of")
+    rest = [p for name, p in parameters.items() if name not in found.of_parameters]
+    for parameter in rest:
+        doubling = [c for c in kept if c.path not in found.of_parameters.values() and _doubles(c, twice)]
+        take(parameter.name, by_shape(parameter, rest, doubling), "taken by its shape for the gradient of")
+    for name in after.stepped():
+        if name not in found.of_parameters:
+            found.of_parameters[name] = (Step("attribute", "stepped"), Step("item", name))
+            found.notes.append(f"the gradient of {name} is what backward's own step changed, over its rate")
+    if not found.of_inputs and not found.of_parameters:  # places for gradients that backward leaves as they were
+        for name, parameter in parameters.items():
+            take(name, by_name(parameter, everything))
+    return found
+
+
+def _same(before: Array | None, now: Array) -> bool:
+    return before is not None and np.array_equal(before, now, equal_nan=True)
+
+
+def _doubles(candidate: Candidate, twice: Aftermath) -> bool:
+    """Whether an array doubles with the cotangent: a gradient does, a cache does not.
+
+    1e-6 is far above the rounding of either precision, and far below the difference between once and twice.
+    """
+    other = twice.gradient(candidate.path)
+    return (
+        isinstance(other, np.ndarray)
+        and other.shape == candidate.array.shape
+        and bool(candidate.array.any())
+        and np.allclose(other, 2 * candidate.array, rtol=1e-6, atol=0)
+    )
+
+
+def chosen(observed: Observed, params: Params) -> dict[str, Parameter]:
+    """The parameters that the caller names, by path or by a function of the layer."""
+    everywhere = {path: value for path, value in places(observed.layer) if isinstance(value, np.ndarray)}
+    wanted: dict[str, Array | None]
+    if callable(params):
+        wanted = dict(params(observed.layer))
+    else:
+        wanted = {
+            name: next((a for path, a in everywhere.items() if name in (spelled(path), str(path[-1].key))), None)
+            for name in params or ()
+        }
+    found = {}
+    for name, array in wanted.items():
+        paths = [path for path, value in everywhere.items() if value is array]
+        if array is None or not paths:
+            known = ", ".join(map(spelled, everywhere)) or "no array"
+            raise ValueError(f"params names {name!r}, and the layer has {known}; name one of these")
+        found[name] = Parameter(paths, array)
+    return found
+
+
+def _take(
+    found: Assignment, given: Mapping[str, str], parameters: Mapping[str, Parameter], candidates: list[Candidate]
+) -> None:
+    """The gradients that the caller names, by path."""
+    for name, place in given.items():
+        if name not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise ValueError(f"grads names a parameter {name!r}, and the parameters are {known}; name one of these")
+        chosen = next((c for c in candidates if place in (spelled(c.path), spelled(c.path[1:]))), None)
+        if chosen is None:
+            known = ", ".join(spelled(c.path) for c in candidates) or "nothing"
+            raise ValueError(f"grads has the gradient of {name} in {place!r}; after backward there is {known}")
+        found.of_parameters[name] = chosen.path
