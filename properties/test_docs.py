@@ -60,7 +60,7 @@ def ran(page: str, folder: Path, require: Callable[[str], ModuleType]) -> Iterat
     namespace: dict[str, object] = {"__name__": "page"}
     blocks = blocks_of(page)
     for block, following in pairwise([*blocks, Block("", "", "")]):
-        printed = None
+        printed, aside = None, ""
         if (needed := block.word("needs")) is not None:
             require(needed)
         if (title := block.word("title")) is not None:
@@ -72,13 +72,13 @@ def ran(page: str, folder: Path, require: Callable[[str], ModuleType]) -> Iterat
             printed = out.getvalue()
         elif block.language == "sh" and (lines := [line for line in block.text.splitlines() if here(line, folder)]):
             done = [command(line, folder) for line in lines]
-            printed = "".join(one.stdout for one in done)
+            printed, aside = "".join(one.stdout for one in done), "".join(one.stderr for one in done)
             for one in done:
                 if (one.returncode != 0) != ("fails" in block.words):
                     yield f"{one.args} exits with {one.returncode}:\n{one.stdout}{one.stderr}"
         if printed is not None and (wrong := mismatch(following.text if following.language == "text" else "", printed)):
             promised = following.language == "text" or block.language == "python"  # what a command says may be left out
-            yield from [wrong] if promised else []
+            yield from [f"{wrong}\n{aside}"] if promised else []
 
 
 def here(line: str, folder: Path) -> bool:
