@@ -52,10 +52,14 @@ def read_xfails(path: Path | None) -> dict[str, str]:
 
 
 def expect_failures(xfails: dict[str, str], items: Sequence[pytest.Item]) -> list[str]:
-    """Mark the tests listed as expected to fail; return the ids that name no test of the files collected."""
+    """Mark the tests listed as expected to fail; return a warning for each id that names no test of its file.
+
+    Of a file that was not collected nothing can be said.
+    """
     files = {item.nodeid.partition("::")[0] for item in items}
     for item in items:
         if (reason := xfails.get(item.nodeid)) is not None:
             item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
     stale = set(xfails) - {item.nodeid for item in items}
-    return [nodeid for nodeid in xfails if nodeid in stale and nodeid.partition("::")[0] in files]
+    gone = [nodeid for nodeid in xfails if nodeid in stale and nodeid.partition("::")[0] in files]
+    return [f"{nodeid} is listed as a known failure, but is no test: take it off the list" for nodeid in gone]

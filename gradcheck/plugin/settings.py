@@ -87,13 +87,18 @@ def resolve(
 
     Raises TypeError for an argument that is no setting, ValueError for a value that does not fit; both say what would.
     """
+    __tracebackhide__ = True
     refuse_unknown(given, "gradcheck(...)")
-    return {name: _first(name, config, item, given, target) for name in SETTINGS}
+    chosen = {}
+    for name in SETTINGS:  # a comprehension would be a frame of its own in the traceback
+        chosen[name] = _first(name, config, item, given, target)
+    return chosen
 
 
 def _first(
     name: str, config: pytest.Config | None, item: pytest.Item | None, given: Mapping[str, Any], target: object
 ) -> Any:
+    __tracebackhide__ = True
     setting = SETTINGS[name]
     for source, value in _sources(name, setting, config, item, given, target):
         if value is not None and value != []:
@@ -131,5 +136,6 @@ def refuse_unknown(arguments: Mapping[str, Any], where: str) -> None:
     TypeError: the marker gradcheck has no argument rtol; it takes dtypes, strict, kinks, slack, budget, timeout, \
 max_examples
     """
+    __tracebackhide__ = True
     if unknown := [name for name in arguments if name not in SETTINGS]:
         raise TypeError(f"{where} has no argument {', '.join(unknown)}; it takes {', '.join(SETTINGS)}")
