@@ -111,7 +111,7 @@ def _layers(edges: int) -> Iterator[tuple[int, Any, Any]]:
 
 
 def perceptron(number: Callable[[float], Any], width: int, batch: int, bend: Callable[[Any], Any]) -> Any:
-    """Two layers of neurons as micrograd's own example writes them, and the sum of outputs: 4 batch width² edges."""
+    """Two layers of neurons as micrograd's own example writes them, and the sum of their outputs."""
     rng = np.random.default_rng(0)
     draw = [
         [[number(v / width) for v in row] for row in rng.normal(size=(width, width + 1)).tolist()] for _ in range(2)
@@ -123,6 +123,11 @@ def perceptron(number: Callable[[float], Any], width: int, batch: int, bend: Cal
             layer = [bend(sum((w * v for w, v in zip(row, layer, strict=False)), row[-1])) for row in weights]
         total = sum(layer, total)
     return total
+
+
+def mlp_edges(width: int) -> int:
+    """Edges of a `perceptron` for each example, nearly: two layers of width² products and sums."""
+    return 8 * width**2
 
 
 def chain(number: Callable[[float], Any], length: int) -> Any:
@@ -171,7 +176,7 @@ def small_by_hand(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def small_peers(arrays: Mapping[str, Any]) -> dict[str, Call]:
-    """Forward and backward of `small_tensors` in torch and MyGrad; autograd takes 401 inputs only in a slow container."""
+    """Forward and backward of `small_tensors` in torch and MyGrad; autograd would box 401 inputs in a slow dict."""
     calls: dict[str, Call] = {}
     if torch := peer("torch"):
         calls["torch"] = _torch(torch, arrays, lambda p: small_tensors(torch.tanh, torch.sum, p))

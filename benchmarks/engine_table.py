@@ -54,12 +54,12 @@ def backward_lines(sizes: Sequence[int]) -> Iterator[Line]:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), 10**6))  # for micrograd alone: it walks the graph by recursion
     theirs = 10**5
     micrograd = {
-        "layered": (cases.layered_one_by_one(theirs, value), _scalar_schedule("layered", theirs).edges),
-        "scalar MLP": (cases.perceptron(value, 32, 25, relu), 4 * 25 * 32**2),
-        "chain": (cases.chain(value, theirs // 4), theirs),
+        "layered": cases.layered_one_by_one(theirs, value),
+        "scalar MLP": cases.perceptron(value, 32, theirs // cases.mlp_edges(32), relu),
+        "chain": cases.chain(value, theirs // 4),
     }
     for name, least in (("layered", 90.0), ("scalar MLP", 50.0), ("chain", 30.0)):
-        node, edges = micrograd.pop(name)
+        node, edges = micrograd.pop(name), _scalar_schedule(name, theirs).edges
         for size in sizes:
             schedule = _scalar_schedule(name, size)
             found = cases.seconds({"theirs": node.backward, "ours": schedule.backward}, rounds=5)
@@ -75,7 +75,7 @@ def _scalar_schedule(name: str, edges: int) -> Any:
     tape = ScalarTape()
     if name == "chain":
         return tape.compile(cases.chain(tape.input, edges // 4))
-    return tape.compile(cases.perceptron(tape.input, 32, edges // (4 * 32**2), relu))
+    return tape.compile(cases.perceptron(tape.input, 32, edges // cases.mlp_edges(32), relu))
 
 
 def recording_lines() -> Iterator[Line]:

@@ -71,7 +71,7 @@ def assert_is_the_oracle(graph: Graph, arrays: dict[str, Any]) -> None:
             assert abs(one - other) <= 22 * len(graph) * EPS * bound[node.index] + sys.float_info.min
 
 
-@settings(QUIET, max_examples=200)
+@settings(QUIET, max_examples=100)
 @given(SCALAR_CASES, st.integers(0, 99))
 def test_a_scalar_schedule_is_the_oracle(case: Architecture, seed: int) -> None:
     """On graphs of every elementwise op, fan-out and repeats: every value, every cotangent, N nodes, E edges."""

@@ -56,9 +56,9 @@ def _into(ufunc: np.ufunc, operands: list[Any], out: Array) -> Call:
 
 
 def _typed(x: Any, operands: list[Any]) -> Any:
-    """A Python number as an array of the dtype that it takes: 0.2 µs less a call than converting it there."""
+    """A Python number, not one of NumPy's, as an array of the dtype that it takes: 0.2 µs less a call."""
     dtypes = {o.dtype for o in operands if isinstance(o, np.ndarray)}
-    if isinstance(x, int | float) and len(dtypes) == 1 and next(iter(dtypes)).kind == "f":
+    if type(x) in (int, float) and len(dtypes) == 1 and next(iter(dtypes)).kind == "f":
         return np.array(x, dtypes.pop())
     return x
 
@@ -84,9 +84,9 @@ def _reduction(ufunc: np.ufunc) -> Callable[..., Call]:
     return make
 
 
-def _mean(out: Array, x: Array, axis: Any = None, keepdims: bool = False) -> Call:
-    if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not out.size:  # np.mean has rules of its own for these
-        return partial(np.mean, x, axis, None, out, keepdims)
+def _mean(out: Array, x: Array, axis: Any = None, keepdims: bool = False) -> Call | None:
+    if x.dtype.kind != "f" or x.dtype == np.float16 or not out.size:  # np.mean has rules of its own for these
+        return None
     total, count = _reduction(np.add)(out, x, axis, keepdims), np.array(x.size // out.size, x.dtype)
 
     def compute() -> None:  # what np.mean does, without the 2 µs in which it finds that out

@@ -111,12 +111,12 @@ class Scalar:
     __array_ufunc__ = None  # np.tanh(scalar) and array * scalar are TypeErrors, not arrays of objects
 
     def __init__(self, tape: ScalarTape, code: int, first: int, second: int, value: float) -> None:
+        self.tape, self.index, self.value = tape, len(tape.steps), value
         put_step, put_first, put_second, put_value = tape.put
         put_step(code)
         put_first(first)
         put_second(second)
         put_value(value)
-        self.tape, self.index, self.value = tape, len(tape.steps) - 1, value
 
     def __repr__(self) -> str:
         return f"Scalar({self.value!r})"
@@ -128,21 +128,24 @@ class Scalar:
             raise TypeError(f"a Scalar meets Scalars of its tape and numbers, not a {type(other).__name__}")
         return Scalar(self.tape, LEAF, -1, -1, float(other))
 
-    # The five lines are written out in each: a call more would cost a third of the recording.
+    # The same lines in each: another call between them would cost a third of the recording.
     def __add__(self, other: Any) -> "Scalar":
-        if other.__class__ is not Scalar or other.tape is not self.tape:
+        tape = self.tape
+        if other.__class__ is not Scalar or other.tape is not tape:
             other = self._other(other)
-        return Scalar(self.tape, ADD, self.index, other.index, self.value + other.value)
+        return Scalar(tape, ADD, self.index, other.index, self.value + other.value)
 
     def __sub__(self, other: Any) -> "Scalar":
-        if other.__class__ is not Scalar or other.tape is not self.tape:
+        tape = self.tape
+        if other.__class__ is not Scalar or other.tape is not tape:
             other = self._other(other)
-        return Scalar(self.tape, SUB, self.index, other.index, self.value - other.value)
+        return Scalar(tape, SUB, self.index, other.index, self.value - other.value)
 
     def __mul__(self, other: Any) -> "Scalar":
-        if other.__class__ is not Scalar or other.tape is not self.tape:
+        tape = self.tape
+        if other.__class__ is not Scalar or other.tape is not tape:
             other = self._other(other)
-        return Scalar(self.tape, MUL, self.index, other.index, self.value * other.value)
+        return Scalar(tape, MUL, self.index, other.index, self.value * other.value)
 
     def __truediv__(self, other: Any) -> "Scalar":
         if other.__class__ is not Scalar or other.tape is not self.tape:
