@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gradcheck.adapters import as_target as as_target
     from gradcheck.adapters.layer import from_functions as from_functions
     from gradcheck.adapters.layer import from_layer as from_layer
+    from gradcheck.adapters.autograd_ import from_autograd as from_autograd
     from gradcheck.adapters.jax_ import from_jax as from_jax
     from gradcheck.adapters.torch_ import from_torch as from_torch
     from gradcheck.judge import assert_gradients as assert_gradients
@@ -39,6 +40,7 @@ _HOME = {
     "from_functions": "gradcheck.adapters.layer",
     "from_layer": "gradcheck.adapters.layer",
     "from_torch": "gradcheck.adapters.torch_",
+    "from_autograd": "gradcheck.adapters.autograd_",
     "from_jax": "gradcheck.adapters.jax_",
     "from_pair": "gradcheck.target",
     "from_pullback": "gradcheck.target",

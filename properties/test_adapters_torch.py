@@ -170,7 +170,7 @@ def test_a_planted_fault_is_caught_and_named(torch, kind):
     seen.clear()
     report = gradcheck.check(from_torch(planted(torch, FAULTS[kind])), np.array([[0.7, -1.3, 2.1], [-0.4, 1.7, 0.9]]))
     assert report.verdict is Verdict.FAIL
-    assert kind in (report.findings[0].kind, *report.findings[0].kinds), str(report)
+    assert kind in {k for f in report.findings for k in (f.kind, *f.kinds)}, str(report)
     assert report.target == "Planted"
 
 

@@ -1,6 +1,7 @@
 """Derivatives: which one a target is judged by, and forward mode seen as the pullback that it implies."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -85,13 +86,35 @@ def bound(
     )
 
 
+def bound_function(
+    label: str,
+    call: Any,
+    arrays: Sequence[Array],
+    names: Sequence[str | None],
+    notes: Sequence[str],
+    order: int,
+    mode: str,
+) -> tuple[Target, tuple[Array, ...]]:
+    """The target and arrays for a call without parameters: a dataclass with `run`, `moving`, and `gradient` to run
+    instead where order is 2, with the cotangents as its last inputs.
+    """
+    if order == 2:
+        cotangents = cotangents_like(call.outputs(arrays))
+        call = replace(call, run=call.gradient, moving=[*call.moving, *[True] * len(cotangents)])
+        arrays, names = [*arrays, *cotangents.values()], [*names, *cotangents]
+    target = bound(label, call, call.moving, names, {}, notes, mode)
+    if (order, mode) != (1, "reverse"):
+        defined(target, arrays)
+    return target, tuple(arrays)
+
+
 def defined(target: Target, arrays: Sequence[Array]) -> None:
     """Raises ValueError where the framework has no such derivative: no fault of whoever wrote the layer."""
     try:
         target.linearize(*arrays)(target.value(*arrays))
     except (RuntimeError, NotImplementedError, TypeError) as error:
         # "… is not implemented", "You must implement the jvp …", "can't apply forward-mode differentiation (jvp) to …"
-        if "implement" in str(error) or "forward-mode" in str(error):
+        if any(words in str(error) for words in ("implement", "forward-mode", "not defined")):
             raise ValueError(
                 f"{target.name} is not defined: {error!s:.160}; judge it with order=1 and mode='reverse'"
             ) from error

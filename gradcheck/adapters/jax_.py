@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import Pushforward, bound, cotangents_like, defined, derivative, unbound
+from gradcheck.adapters.derivatives import Pushforward, bound_function, derivative, unbound
 from gradcheck.adapters.flat import Array, flattened, framework, name_of, names_of
 from gradcheck.target import Pullback, Target
 
@@ -77,15 +77,7 @@ def from_jax(
             outputs = jax.tree_util.tree_leaves(function(*flat.rebuilt(values)))
             return [o for o in outputs if hasattr(o, "dtype") and _floats(o)]
 
-        call, labels = Call(run, moving), [*flat.names]
-        if order == 2:
-            cotangents = cotangents_like(call.outputs(arrays))
-            call = Call(call.gradient, moving + [True] * len(cotangents))
-            arrays, labels = [*arrays, *cotangents.values()], [*labels, *cotangents]
-        target = bound(label, call, call.moving, labels, {}, notes, mode)
-        if (order, mode) != (1, "reverse"):
-            defined(target, arrays)
-        return target, tuple(arrays)
+        return bound_function(label, Call(run, moving), arrays, flat.names, notes, order, mode)
 
     return unbound(label, names, bind)
 
