@@ -10,6 +10,7 @@
 from gradcheck.cost.curve import Curve, SuperlinearError, cost_curve, measure
 from gradcheck.cost.reference import FAMILIES, dense, scalar, tensor
 from gradcheck.cost.scaling import Fit, Interval, fit
+from gradcheck.cost.spec import Spec
 from gradcheck.cost.work import Work, as_it_is, as_work, of_tape, of_target
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Curve",
     "Fit",
     "Interval",
+    "Spec",
     "SuperlinearError",
     "Work",
     "as_it_is",
