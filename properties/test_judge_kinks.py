@@ -291,3 +291,25 @@ def test_degenerate_eigenvalues_are_no_fault() -> None:
     for seed in range(5):
         for a in (np.eye(3), np.diag([1.0, 1.0, 2.0]), np.zeros((2, 2))):
             assert check(from_pair(np.linalg.eigvalsh, vjp), a, seed=seed).verdict is not Verdict.FAIL
+
+
+@pytest.mark.parametrize("gap", [1e-7, 1e-9, 1e-12, 1e-17, 1e-100, 1e-200])
+@pytest.mark.parametrize("name", ["relu, zero at zero", "max, first", "sort", "hinge", "maxpool"])
+def test_entries_nearer_to_a_kink_than_any_step_are_not_accused(name: str, gap: float) -> None:
+    """Near-ties and near-zeros: every step is longer than what is between them, and the claim is the limit there."""
+    for seed in range(EXAMPLES // 20):
+        rng = np.random.default_rng(seed)
+        x = rng.normal(size=(2, 4))
+        x[rng.random(x.shape) < 0.6] = 0.0
+        x += gap * rng.normal(size=x.shape)
+        report = check(from_pair(*RIGHT[name], name=name), x, seed=seed)
+        assert report.verdict is not Verdict.FAIL, report
+
+
+@pytest.mark.parametrize("x", [[3.5, 1.0, 2.5, 4 - 2**-51], [2 - 2**-52, 1 - 2**-53, 4.0, 2.0], [0.0, 1e-3, 1e3, 1.0]])
+def test_the_optimum_of_a_square_is_not_accused(x: list[float]) -> None:
+    """Just below a power of two a step to the right is an ulp longer than one to the left, and its square with it."""
+    target = np.array(x)
+    square = from_pair(lambda x: ((x - target) ** 2).sum(), lambda i, g: (2 * g * (i[0] - target),))
+    for seed in range(EXAMPLES):
+        assert check(square, target.copy(), seed=seed).verdict is Verdict.PASS

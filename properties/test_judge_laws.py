@@ -201,3 +201,33 @@ def test_inputs_of_any_memory_order_pass(axes: tuple[int, ...]) -> None:
     """Transposed, hence non-contiguous, inputs of the caller get the same verdict."""
     x = np.arange(24.0).reshape(2, 3, 4).transpose(axes) / 8
     assert check(from_pair(np.sin, lambda i, g: (slope(i, g),)), x).verdict is Verdict.PASS
+
+
+def test_a_backward_that_reads_the_cotangent_in_memory_order_is_caught() -> None:
+    """As a C kernel does with a bare pointer: right for C-ordered cotangents, transposed for Fortran-ordered ones."""
+
+    def vjp(inputs: tuple[Any, ...], g: Any) -> Any:
+        x, w = inputs
+        h = np.frombuffer(g.tobytes("A"), g.dtype).reshape(g.shape)
+        return h @ w.T, x.T @ h
+
+    rng = np.random.default_rng(0)
+    report = check(from_pair(lambda x, w: x @ w, vjp), rng.normal(size=(3, 2)), rng.normal(size=(2, 4)))
+    assert report.verdict is Verdict.FAIL
+    assert "is another for Fortran-ordered arrays of the same values" in report.headline()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "longdouble"])
+@pytest.mark.parametrize("threshold", [1e-3, 1e-5])
+def test_a_backward_that_drops_small_cotangents_is_caught(dtype: str, threshold: float) -> None:
+    """Linearity is asked downwards, too."""
+
+    def vjp(inputs: tuple[Any, ...], g: Any) -> Any:
+        x, w = inputs
+        h = np.where(abs(g) < threshold, 0, g)
+        return h @ w.T, x.T @ h
+
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(3, 2)).astype(dtype), rng.normal(size=(2, 4)).astype(dtype)
+    report = check(from_pair(lambda x, w: x @ w, vjp), x, w)
+    assert (report.verdict, report.findings[0].kind) == (Verdict.FAIL, Kind.NONLINEAR)

@@ -76,9 +76,7 @@ class Blocks:
         sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
         if self.prober.face > self._face:  # backward rounds as coarsely as forward was found to
             self._face = self.prober.face
-            self.hearing.wobble = wobble_of(
-                self.hearing, self.hearing.cotangent, self.hearing.gradients, self._face
-            )
+            self.hearing.wobble = wobble_of(self.hearing, self.hearing.cotangent, self.hearing.gradients, self._face)
             sweep = self.prober.sweep(position, direction, self.cotangents, claims, self._wobble(b))
         guilty = [k for k, reading in enumerate(sweep.readings()) if reading.persists]
         self.kinks.start = None if sweep.has_kinks else next((t for k in guilty if (t := sweep.bend(k))), None)
@@ -99,7 +97,8 @@ class Blocks:
             if symmetric is not None:
                 outcome.replace(symmetric)
                 return False
-            if self._has_ties(b) and self.kinks.are_limits(b, sweep.direction, cotangents):
+            told = max(self.prober.scale(self.bench.blocks[b]).small, sweep.told_from(k, reading.value))
+            if self._has_ties(b, told) and self.kinks.are_limits(b, sweep.direction, cotangents, told):
                 self.kinks.note(b, sweep)
                 outcome.forgive()
                 return False
@@ -273,9 +272,14 @@ class Blocks:
         answers = [self.hearing.gradients, self.hearing.second][: len(self.cotangents)]
         return [answer[b] for answer in answers]
 
-    def _has_ties(self, b: int) -> bool:
-        x = as_real(self.bench.primals[self.bench.blocks[b]])
-        return x.size <= 4096 and np.unique(x).size < x.size
+    def _has_ties(self, b: int, step: float) -> bool:
+        """Whether entries are equal, or zero, or so nearly that a step is longer than what is between them."""
+        position = self.bench.blocks[b]
+        x = as_real(self.bench.primals[position])
+        if x.size > 4096:
+            return False
+        near = 2 * step * float(np.median(self.prober.unit(position)))
+        return bool(np.any(np.diff(np.sort(np.append(x, 0.0))) <= near))
 
     def _wobble(self, b: int) -> Array | None:
         return self.hearing.wobble[b] if self.hearing.wobble else None

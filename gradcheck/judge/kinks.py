@@ -154,15 +154,16 @@ class Kinks:
             else:
                 return None
 
-    def are_limits(self, b: int, direction: Array, cotangents: Array) -> bool:
+    def are_limits(self, b: int, direction: Array, cotangents: Array, told: float = 0.0) -> bool:
         """Whether every output that disagrees along a direction claims a limit of the slopes nearby.
 
         The middle one of three equal entries of a sort moves nothing either way by itself, yet the gradients around,
         where the tie is broken, are ones and zeros, and each of them is a right claim (Clarke's subdifferential). A
-        backward that serves two tied maxima in full claims what no point nearby has. Up to _TOLD outputs.
+        backward that serves two tied maxima in full claims what no point nearby has. Up to _TOLD outputs. told: the
+        smallest step that tells the disagreement from noise; nearer by there is nothing to see.
         """
         position = self.hearing.bench.blocks[b]
-        step = 3 * self.prober.scale(position).small
+        step = 3 * max(self.prober.scale(position).small, told)
         outputs = np.flatnonzero(cotangents.any(axis=0))
         here = self._slopes(position, np.zeros_like(direction), direction, step)
         if outputs.size > _TOLD or here is None:

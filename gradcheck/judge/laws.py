@@ -19,6 +19,9 @@ _BIG = {"float64": -1024.0, "float32": -1024.0, "longdouble": -1024.0, "float16"
 """Powers of two commute with rounding, so the scaled answer must be the scaled answer; large enough to meet a clipped
 gradient, negative to meet an absolute value."""
 
+_SMALL = {"float32": 2.0**-20, "float16": 2.0**-4}
+"""Small enough to meet a threshold on what is passed on; in half precision smaller ones underflow."""
+
 _REORDERED = 1e-3
 """What float32 hidden inside float64 may owe to another order of its sums; a mistake of form is not so small."""
 
@@ -124,7 +127,7 @@ def first_answer_stays(h: Hearing) -> Iterator[Finding]:
 
 
 def is_linear(h: Hearing) -> Iterator[Finding]:
-    """The pullback of −1024 v, of 0 and of v + w follow from those of v and w."""
+    """The pullback of −1024 v, of a small multiple, of 0 and of v + w follow from those of v and w."""
     dtype = str(np.result_type(*(m.real.dtype for m in h.bench.models if m.dtype.kind in "fc")))
     factor = _BIG.get(dtype, -1024.0)
     scaled = ask(h, factor * h.cotangent)
@@ -133,6 +136,14 @@ def is_linear(h: Hearing) -> Iterator[Finding]:
         for b in h.disagreements(scaled, [factor * g for g in h.gradients]):
             blamed.add(b)
             yield _nonlinear(h, b, scaled[b], factor)
+    small = _SMALL.get(dtype, 2.0**-30)
+    shrunk = [g / small for g in ask(h, small * h.cotangent)]
+    for b in h.disagreements(shrunk, h.gradients, _REORDERED):
+        if b not in blamed:
+            blamed.add(b)
+            yield h.finding(
+                Kind.NONLINEAR, b, shrunk[b], h.gradients[b], f"is not linear in a cotangent times {small:.0e}"
+            )
     nothing = ask(h, 0.0 * h.cotangent)
     for b in h.disagreements(nothing, [0.0 * g for g in h.gradients]):
         if b not in blamed and np.all(np.isfinite(nothing[b])):
@@ -182,8 +193,9 @@ def layout_does_not_matter(h: Hearing) -> Iterator[Finding]:
         part.flags.writeable = False
     reordered = {i: np.asfortranarray(p) for i, p in enumerate(h.bench.primals) if p.ndim > 1 and 1 < p.size <= 4096}
     trials: list[tuple[str, list[Array], dict[int, Array] | None]] = [("a read-only, strided cotangent", strided, None)]
-    if reordered:
-        trials.append(("Fortran-ordered inputs", h.bench.cotangents(h.cotangent), reordered))
+    fortran = [np.array(part, order="F") for part in h.bench.cotangents(h.cotangent)]
+    if reordered or any(part.ndim > 1 for part in fortran):
+        trials.append(("Fortran-ordered arrays", fortran, reordered))
     for what, given, moved in trials:
         try:
             outcome = h.bench.gradients(h.bench.pull_structured(given, moved))

@@ -79,6 +79,14 @@ class Moves:
             np.minimum(size, max(10 * spread, 1e-9 * typical), out=size)
         return size
 
+    def ulp(self, line: Line) -> float:
+        """The largest ulp of an entry that moves, as a step along the line."""
+        x = np.concatenate([as_real(self.bench.primals[p]) for p in each(line.position)])
+        ratio = np.divide(
+            np.spacing(np.abs(x)), np.abs(line.direction), out=np.zeros(x.size), where=line.direction != 0
+        )
+        return float(np.max(ratio, initial=0.0, where=np.isfinite(ratio)))
+
     def at(self, position: Blocks, direction: Array, t: float) -> tuple[Array, Array] | None:
         """(realised displacement, outputs) at x + t u, or None where f raises there or is not finite where it was."""
         moved, displacements, start = {}, [], 0

@@ -78,6 +78,7 @@ class Prober(Moves):
             grain=self._swallowed(cotangents, scale.eps),
             size=2 * project(cotangents, self._sizes),
             eps=scale.eps,
+            ulp=0.0 if self.bench.twin else self.ulp(line),
             slack=self.slack,
             lean=self.stride(full) > 1,
         )

@@ -27,10 +27,12 @@ class Sweep:
     grain: Array  # how large a change of φ could have been swallowed where nothing moves at all
     size: Array  # ‖v∘y‖: what noise of φ is relative to
     eps: float
+    ulp: float  # the largest ulp of an entry that moves, as a step
     slack: float = 1.0
     steps: list[float] = field(default_factory=list)
     slopes: list[Array] = field(default_factory=list)  # residual slopes
     sides: list[tuple[Array, Array]] = field(default_factory=list)  # residual slopes to the right and to the left
+    evens: list[Array] = field(default_factory=list)  # the even part of φ's residual: what curves
     changes: list[Array] = field(default_factory=list)  # how much φ changed at all
     dead: list[bool] = field(default_factory=list)  # no output changed at all
     sigma: Array = field(default_factory=lambda: np.zeros(0))  # noise of φ
@@ -72,6 +74,7 @@ class Sweep:
         self.steps.append(t)
         self.slopes.append(slope)
         self.sides.append((right, 2 * slope - right))
+        self.evens.append(np.zeros_like(slope) if self.edge else np.abs(first.residual + second.residual))
         self.changes.append(first.change + second.change)
         self.dead.append(not (first.moved or second.moved))
 
@@ -113,7 +116,8 @@ class Sweep:
         """The rungs of cotangent k, each with its noise bar.
 
         Where nothing changes at some steps f may be quantised, and the smallest change seen is a quantum. After a
-        long step y itself is larger, and so is its rounding.
+        long step y itself is larger, and so is its rounding. Steps to the right and to the left differ by an ulp of x,
+        and by that much of the even part: at the optimum of a square this is all there is.
         """
         base, floor = SAFETY * float(self.sigma[k]), float(self.claim_noise[k])
         if self.still:
@@ -121,9 +125,17 @@ class Sweep:
         elif any(self.dead):
             base = max(base, min(float(c[k]) for c, dead in zip(self.changes, self.dead, strict=True) if not dead))
         return [
-            Rung(t, float(slope[k]), max(base, 0.25 * SAFETY * self.eps * float(change[k])) / t + floor)
-            for t, slope, change in zip(self.steps, self.slopes, self.changes, strict=True)
+            Rung(
+                t,
+                float(slope[k]),
+                max(base, 0.25 * SAFETY * self.eps * float(change[k])) / t + floor + float(even[k]) * self.ulp / t**2,
+            )
+            for t, slope, change, even in zip(self.steps, self.slopes, self.changes, self.evens, strict=True)
         ]
+
+    def told_from(self, k: int, value: float) -> float:
+        """The smallest step at which noise leaves a slope of this size to be seen; 0 where none does."""
+        return min((rung.step for rung in self.rungs(k) if rung.noise < 0.25 * abs(value)), default=0.0)
 
     def bend(self, k: int) -> float | None:
         """The step from which on the slopes right and left differ by one amount: a kink that noise hides further down.
