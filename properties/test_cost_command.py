@@ -61,8 +61,6 @@ def test_a_layer_with_shapes_is_measured_by_element(capsys, monkeypatch, tmp_pat
     """``--shapes`` makes the inputs; the module lies in the current folder."""
     source = "def layer(x, w):\n    return x @ w, lambda dy: (dy @ w.T, x.T @ dy)\n"
     (tmp_path / "mine_to_measure.py").write_text(source)
-        "def layer(x, w):\n    return x @ w, lambda dy: (dy @ w.T, x.T @ dy)\n"
-    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     judged(monkeypatch, lambda k: 1e-4 * 2**k)
