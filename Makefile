@@ -27,7 +27,7 @@ docs: $(VENV)/.docs-installed
 	@NO_MKDOCS_2_WARNING=1 "$(BIN)/python" -m mkdocs build --strict --quiet
 
 bench: $(VENV)/.tests-installed
-	@OMP_NUM_THREADS=1 "$(BIN)/python" -m pytest benchmarks --benchmark-enable $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 "$(BIN)/python" -m benchmarks.performance_table
 
 clean:
 	rm -rf "$(VENV)"

@@ -16,9 +16,9 @@ from gradcheck.cost.work import Work, as_it_is, as_work, by_letters, unit
 from gradcheck.report import Verdict
 
 ROUNDS, LOOKS = 7, 4
-# The largest size takes 10 to 20 ms, and a curve of 8 sizes and 7 rounds ends in a second or two. The smallest is 64
-# times smaller and takes 0.2 ms: a hundred times what a timing is uncertain by.
-LARGEST, SPAN, SIZES = 10e-3, 64, 8
+# The largest size takes 20 to 40 ms, and a curve of 8 sizes and 7 rounds ends in two seconds or four. Half as much, and
+# vectorised copies, the cheapest fault that was planted, come near the gate. The smallest is 64 times smaller.
+LARGEST, SPAN, SIZES = 20e-3, 64, 8
 MOST = 2**22
 
 
@@ -91,7 +91,7 @@ def cost_curve(
     gets random inputs in which the letters grow. Without them it is a factory: ``factory(size)`` returns
     ``(target, inputs)``, ``(target, inputs, edges)`` or a tape of the reference. ``per`` is "edge" or "element", by
     default edges where they are known. ``order`` is the power in which the cost may grow, 1 unless said otherwise.
-    ``sizes`` are found by doubling, up to 10 ms a call, unless given: at least five.
+    ``sizes`` are found by doubling, up to 20 ms a call, unless given: at least five.
 
     Raises ValueError for settings out of range, TypeError for a factory that returns something else.
 
