@@ -59,16 +59,16 @@ def backward_lines(sizes: Sequence[int]) -> Iterator[Line]:
         "chain": cases.chain(value, theirs // 4),
     }
     for name, least in (("layered", 90.0), ("scalar MLP", 50.0), ("chain", 30.0)):
-        node, edges = micrograd.pop(name), _scalar_schedule(name, theirs).edges
+        node, edges = micrograd.pop(name), scalar_schedule(name, theirs).edges
         for size in sizes:
-            schedule = _scalar_schedule(name, size)
+            schedule = scalar_schedule(name, size)
             found = cases.seconds({"theirs": node.backward, "ours": schedule.backward}, rounds=5)
             ours, other = found["ours"] / schedule.edges, found["theirs"] / edges
             note = f"   {ours * 1e9:.2f} ns an edge, micrograd {other * 1e9:.0f} at {edges:,} edges"
             yield at_least(f"backward, {name}, {schedule.edges:,} edges", least, other / ours, note)
 
 
-def _scalar_schedule(name: str, edges: int) -> Any:
+def scalar_schedule(name: str, edges: int) -> Any:
     if name == "layered":
         loss, tape = cases.layered(edges)
         return tape.compile(loss)
@@ -150,7 +150,7 @@ def once_lines() -> Iterator[Line]:
 
 def slope_lines(sizes: Sequence[int]) -> Iterator[Line]:
     """The log-log slope over graphs of one family, and the super-linear share at the largest."""
-    schedules = [_scalar_schedule("scalar MLP", size) for size in sizes]
+    schedules = [scalar_schedule("scalar MLP", size) for size in sizes]
     edges = [schedule.edges for schedule in schedules]
     exact = all(s.backward().visits == s.edges for s in schedules)
     yield line("visits", "E edges", "E edges on each" if exact else "not E", exact)
@@ -188,12 +188,12 @@ def dense_lines(widths: Sequence[int]) -> Iterator[Line]:
         most = 2.3 if width < 128 else 1.3 if width < 512 else 1.1
         for dtype in ("float64", "float32"):
             for batch in (16, 128, 512):
-                ours, parameters, x, y = _dense(width, batch, dtype)
+                ours, parameters, x, y = dense_passes(width, batch, dtype)
                 found = cases.seconds({"floor": cases.dense_floor(width, batch, dtype), "ours": ours})
                 ratio = found["ours"] / found["floor"]
                 yield at_most(f"dense {width} wide, batch {batch}, {dtype}, over floor", most, ratio)
         for batch in (1, 16, 128):
-            ours, parameters, x, y = _dense(width, batch, "float64")
+            ours, parameters, x, y = dense_passes(width, batch, "float64")
             calls = {"ours": ours} | cases.dense_peers(parameters, x, y)
             found = cases.seconds(calls)
             for name in list(calls)[1:]:
@@ -206,7 +206,7 @@ def dense_lines(widths: Sequence[int]) -> Iterator[Line]:
                 yield at_least(what, round(least, 2), found[name] / found["ours"])
 
 
-def _dense(width: int, batch: int, dtype: str) -> tuple[Callable[[], Any], dict[str, Any], Any, Any]:
+def dense_passes(width: int, batch: int, dtype: str) -> tuple[Callable[[], Any], dict[str, Any], Any, Any]:
     net = Dense((width,) * (cases.LAYERS + 1), ("tanh",) * cases.LAYERS)
     rng = np.random.default_rng(0)
     parameters = net.parameters(0, dtype)
