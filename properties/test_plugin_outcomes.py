@@ -75,7 +75,7 @@ def test_inconclusive_fails_where_it_is_strict(pytester, how):
         *(["--gradcheck-strict"] if how == "option" else []),
     )
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["E *InconclusiveError: verified: inconclusive: the budget of 1 forward calls is spent"])
+    result.stdout.fnmatch_lines(["E *InconclusiveError: verified: inconclusive: the budget of 1 forward calls is *"])
 
 
 def test_one_example_that_tells_nothing_does_not_fail_a_strict_given(pytester):

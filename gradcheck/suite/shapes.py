@@ -83,7 +83,7 @@ def _candidates(count: int) -> Iterator[tuple[Axes, ...]]:
     for line in _LETTERED.get(count, ()):
         yield tuple(tuple(word) for word in line.split(" "))
     if count == 1:
-        for features in range(1, _MOST_FEATURES + 1):
+        for features in (*range(2, _MOST_FEATURES + 1), 1):  # 1 last: it broadcasts against whatever is there
             for axes in (("n", features), ("n", features, "h", "w"), ("n", "l", features), (features,)):
                 yield (axes,)
 
