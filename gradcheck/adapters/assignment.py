@@ -76,15 +76,14 @@ def assigned(
     if given is not None:
         return found
     left = [c for c in free if c.path not in found.of_inputs.values()]
-    rest = [p for name, p in parameters.items() if name not in found.of_parameters]
-    for parameter in rest:
-        take(parameter.name, by_shape(parameter, rest, left), "taken by its shape for the gradient of")
-    rest = [p for name, p in parameters.items() if name not in found.of_parameters]
-    for parameter in rest:
-        doubling = [c for c in kept if c.path not in found.of_parameters.values() and _doubles(c, twice)]
-        take(parameter.name, by_shape(parameter, rest, doubling), "taken by its shape for the gradient of")
-    for name in after.stepped():
-        if name not in found.of_parameters:
+    doubling = [c for c in kept if _doubles(c, twice)]
+    for candidates in (left, doubling):
+        rest = {name: p for name, p in parameters.items() if name not in found.of_parameters}
+        for name, parameter in rest.items():
+            unused = [c for c in candidates if c.path not in found.of_parameters.values()]
+            take(name, by_shape(parameter, list(rest.values()), unused), "taken by its shape for the gradient of")
+    for name, change in after.stepped().items():
+        if name not in found.of_parameters and change.any():
             found.of_parameters[name] = (Step("attribute", "stepped"), Step("item", name))
             found.notes.append(f"the gradient of {name} is what backward's own step changed, over its rate")
     if not found.of_inputs and not found.of_parameters:  # places for gradients that backward leaves as they were

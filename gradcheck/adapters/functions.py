@@ -143,7 +143,8 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
         method = getattr(layer, derivative)
         names = input_names(method)
         at_value = len(names) == 1 and names[0] in _AT_OUTPUT and names != input_names(getattr(layer, forward))
-        return _times(cotangent, method(*((value,) if at_value else inputs)))
+        rows = any(np.shape(x) == np.shape(value) for x in inputs)
+        return _times(cotangent, method(*((value,) if at_value else inputs)), jacobian=rows)
 
     return Standing(run, forward, True), Standing(back, derivative, False)
 
@@ -167,16 +168,16 @@ def at_once(forward: str) -> tuple[Method, Method]:
     return Standing(run, forward, True), Standing(back, forward, False)
 
 
-def _times(cotangent: Array, derivative: Any) -> Any:
-    """Cotangent times derivative, whatever containers the derivatives are in."""
+def _times(cotangent: Array, derivative: Any, jacobian: bool = False) -> Any:
+    """Cotangent times derivative, whatever containers the derivatives are in; a Jacobian of each row, if one can be."""
     if derivative is None:
         return None
     if isinstance(derivative, dict):
-        return {key: _times(cotangent, part) for key, part in derivative.items()}
+        return {key: _times(cotangent, part, jacobian) for key, part in derivative.items()}
     if isinstance(derivative, list | tuple):
-        return tuple(_times(cotangent, part) for part in derivative)
+        return tuple(_times(cotangent, part, jacobian) for part in derivative)
     array, g = np.asarray(derivative), np.asarray(cotangent)
-    if g.ndim and array.shape == g.shape + g.shape[-1:]:
+    if jacobian and g.ndim and array.shape == g.shape + g.shape[-1:]:
         return np.einsum("...i,...ij->...j", g, array)
     return g.reshape(g.shape + (1,) * (array.ndim - g.ndim)) * array if g.ndim < array.ndim else g * array
 

@@ -125,12 +125,13 @@ def from_layer(
             if len(known) >= _REMEMBERED:
                 known.clear()
             trials = [(flat.rebuilt(a), list(zip(range(len(a)), flat.names, a, strict=True))) for a in _tries(arrays)]
-            known[key] = _found(label, made, passes, trials, params, grads, (*frozen, *flat.frozen), convention)
+            held = [*flat.frozen, *(item for item in frozen if item not in own)]
+            known[key] = _found(label, made, passes, trials, params, grads, held, convention)
         found, seen = known[key]
         if isinstance(found, PassRaisedError):
             return _raising(label, found, flat.rebuilt, flat.names, flat.frozen), arrays
-        held = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
-        target = _target(label, found, seen, flat.rebuilt, flat.names, held, convention == "vjp")
+        fixed = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
+        target = _target(label, found, seen, flat.rebuilt, flat.names, fixed, convention == "vjp")
         if seen.logits is not None:
             p = arrays[seen.logits]
             arrays = (*arrays[: seen.logits], np.log(p), *arrays[seen.logits + 1 :])
@@ -175,7 +176,7 @@ def _target(
                     answers.append(None)
                     continue
                 array = np.array(gradient) if plain else _fitted(np.array(gradient), model)
-                factor = per_example * (mean if isinstance(key, str) else 1) / seen.scale
+                factor = per_example * (mean if key in seen.means else 1) / seen.scale
                 array = array if factor == 1 else array * factor
                 answers.append(array * given[0] if seen.ignores else array)
             return tuple(answers)

@@ -105,9 +105,7 @@ class Aftermath:
         found = {}
         for name, now in self.now.items():
             if isinstance(now, np.ndarray) and now.shape == self.values[name].shape:
-                change = self.values[name] - now
-                if change.any():
-                    found[name] = change / rate
+                found[name] = (self.values[name] - now) / rate
         return found
 
 

@@ -106,6 +106,7 @@ def of_inputs(
             found[position] = named[0]
             free.remove(named[0])
     rest = [entry for entry in inputs if entry[0] not in found]
+    free = [c for c in free if not c.key or any(same_shape(c.array, shape) for _, _, shape in rest)]
     if len(rest) == len(free):
         fits = [[c for c in free if same_shape(c.array, shape)] for _, _, shape in rest]
         in_order = all(same_shape(c.array, shape) for c, (_, _, shape) in zip(free, rest, strict=True))

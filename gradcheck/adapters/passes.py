@@ -58,8 +58,6 @@ class Passes:
         if len(inputs) > 1 and len(inputs) == len(positional) + len(optional):
             return self._split(layer, inputs, method(*inputs))  # settings among them
         slots = [name for name in positional if not self._is_setting(name)]
-        if len(slots) == 1 and len(inputs) > 1 and not variadic and not optional:
-            inputs = (list(inputs),)  # a layer of several inputs that takes them as one list
         named = [name for name in optional if not self._is_setting(name)]
         wanted = len(slots) + len(named)
         if len(inputs) < len(slots) or (len(inputs) > wanted and not variadic):

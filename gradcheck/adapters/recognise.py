@@ -77,6 +77,11 @@ def recognise(
         raise
     if params is not None:
         observed.parameters = chosen(observed, params)
+    known = [*observed.parameters, *(name for _, name, _ in leaves)]
+    unknown = [item for item in frozen if isinstance(item, str) and item not in known]
+    if unknown:
+        there = ", ".join(map(str, known)) or "no parameter and no named input"
+        raise ValueError(f"frozen names {unknown[0]!r}, and the layer has {there}; name one of these")
     with seeded():
         done = observed.perform(inputs)
         rng = np.random.default_rng(0)

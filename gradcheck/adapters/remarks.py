@@ -1,7 +1,8 @@
 """Remarks: what is worth saying of a layer's passes, and needs nothing undone because every call is made on a copy."""
 
 import copy
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from gradcheck.adapters.methods import written
 from gradcheck.adapters.observe import Aftermath
 from gradcheck.adapters.recognise import Recognised
-from gradcheck.adapters.walk import Step, read, spelled
+from gradcheck.adapters.walk import Step, read
 from gradcheck.adapters.wording import added_in_log
 
 _ALIKE = 1e-6
@@ -18,7 +19,7 @@ _ALIKE = 1e-6
 
 def remarks(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     """Everything that is to be said, a sentence each."""
-    for remark in (_mutates, _steps, _enters_once, _by_setting, _rounds, _adds_epsilon):
+    for remark in (_mutates, _steps, _enters_once, _by_design, _rounds, _adds_epsilon):
         yield from remark(found, inputs)
 
 
@@ -88,16 +89,26 @@ def _enters_once(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
         yield f"gradients accumulate from one backward to the next ({', '.join(added)}): judged from zero"
 
 
-_DESIGN: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
-    (("bptt_trunc", "truncate", "bptt_truncate", "trunc"), lambda v: isinstance(v, int) and v > 0,
-     "back-propagation through time is cut after {} steps by design: make it as long as the sequence to judge it"),
-)  # fmt: skip
+_BY_DESIGN = re.compile(
+    r"(?:grad\w*_?)?revers(?:al|e)|straight_?through|(?:^|_)ste(?:$|_)|stop_?grad|quanti[sz]|binari[sz]|detach",
+    re.IGNORECASE,
+)
+"""Names of functions whose backward is not the derivative of their forward, and is not meant to be."""
+
+_TRUNCATED = ("bptt_trunc", "truncate", "bptt_truncate", "trunc", "truncation")
 
 
-def _by_setting(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
-    """Settings under which a gradient is not the derivative, by design."""
-    for names, matters, sentence in _DESIGN:
-        for name in names:
-            value = read(found.observed.layer, (Step("attribute", name),))
-            if value is not None and matters(value):
-                yield f"{spelled((Step('attribute', name),))}: {sentence.format(value)}"
+def _by_design(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """Names and settings under which a gradient is not the derivative, on purpose."""
+    if _BY_DESIGN.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", found.label)):
+        yield (
+            f"by design? a layer called {found.label} may have a backward that is no derivative of its forward; "
+            f"declare its input frozen, or list it in the file of expected failures"
+        )
+    for name in _TRUNCATED:
+        steps = read(found.observed.layer, (Step("attribute", name),))
+        if isinstance(steps, int) and steps > 0:
+            yield (
+                f"by design? {name} cuts back-propagation through time after {steps} steps: make it as long as the "
+                f"sequence to judge the rest"
+            )

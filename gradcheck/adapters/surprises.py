@@ -29,13 +29,14 @@ _SMALL = 2.0**-20
 class Habits:
     """What is undone.
 
-    batch: gradients of parameters are batch means; the axis of the batch in the first input. loss: −1 for a mean whose
-    gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale: cotangents are scaled down
-    to pass below a clip. logits: a loss whose gradient is that of the logits of this input. through: a softmax that
-    hands its cotangent through.
+    batch: the axis of the batch in the first input, where gradients are batch means; means: which are. loss: −1 for a
+    mean whose gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale: cotangents are
+    scaled down to pass below a clip. logits: a loss whose gradient is that of the logits of this input. through: a
+    softmax that hands its cotangent through.
     """
 
     batch: int | None = None
+    means: frozenset[str | int] = frozenset()
     loss: int = 0
     ignores: bool = False
     scale: float = 1.0
@@ -58,9 +59,11 @@ def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf]) -
 def _means(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     """The batch given twice leaves a batch mean as it is and doubles a sum.
 
-    Only where all parameters agree: one mean among sums is a mistake.
+    Only where all parameters agree: one mean among sums is a mistake. Inputs after the first (w and b of a pair of
+    functions) are parameters too, if the value is twice as long with them as they are.
     """
-    if not found.places.of_parameters or not isinstance(inputs[0], np.ndarray):
+    keys: list[str | int] = [*found.places.of_parameters, *(i for i in found.places.of_inputs if i > 0)]
+    if not keys or not isinstance(inputs[0], np.ndarray) or not inputs[0].ndim:
         return
     origin = found.gradients(found.after)
     for axis in dict.fromkeys((0, inputs[0].ndim - 1)):
@@ -73,9 +76,9 @@ def _means(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
             continue
         if any(c is None for c in twice):
             continue
-        kinds = {_growth(np.asarray(origin[n]), np.asarray(later[n])) for n in found.places.of_parameters} - {"zero"}
+        kinds = {_growth(np.asarray(origin[key]), np.asarray(later[key])) for key in keys} - {"zero"}
         if kinds == {"mean"}:
-            seen.batch = axis
+            seen.batch, seen.means = axis, frozenset(keys)
             seen.notes.append(
                 "gradients of the parameters are means over the batch while the cotangent is not: a convention, undone "
                 'here; convention="vjp" makes it a FAIL'
@@ -166,7 +169,8 @@ def _clips(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
 def _joined(found: Recognised, leaves: Sequence[Leaf], seen: Habits) -> None:
     """A softmax and a cross-entropy written for each other."""
     gradients = found.gradients(found.after)
-    if len(found.done.outputs) != 1 or len(found.places.of_inputs) != 1 or found.places.of_parameters:
+    outputs, places = found.done.outputs, found.places
+    if len(outputs) != 1 or not np.size(outputs[0]) or len(places.of_inputs) != 1 or places.of_parameters:
         return
     position = next(iter(found.places.of_inputs))
     gradient, value = np.asarray(gradients[position]), np.asarray(found.done.outputs[0])

@@ -80,6 +80,21 @@ def pair_with_settings(twist: Twist) -> Any:
     return norm_forward, norm_backward
 
 
+def pair_with_batch_means(twist: Twist) -> Any:
+    def linear_forward(A, W, b):
+        return W @ A + b, (A, W, b)
+
+    def linear_backward(dZ, cache):
+        A_prev, W, _ = cache
+        m = A_prev.shape[1]
+        dW = twist("W", 1 / m * dZ @ A_prev.T)
+        db = twist("b", 1 / m * np.sum(dZ, axis=1, keepdims=True))
+        dA_prev = twist("A", W.T @ dZ)
+        return dA_prev, dW, db
+
+    return linear_forward, linear_backward
+
+
 def static_with_a_context(twist: Twist) -> Any:
     class Multiply:
         @staticmethod
@@ -150,6 +165,10 @@ PAIRS = [
     ),
     Specimen("two outputs", pair_with_two_outputs, (X, Y), {"x": "x", "c": "c"}),
     Specimen("settings", pair_with_settings, (X, draws(3), {"mode": "train"}), {"x": "x", "gamma": "gamma"}),
+    Specimen(
+        "pair of batch means", pair_with_batch_means, (draws(3, 4), draws(2, 3), draws(2, 1)),
+        {n: n for n in ("A", "W", "b")}, "means over the batch",
+    ),
     Specimen("context", static_with_a_context, (X, Y), {"x": "x", "y": "y"}),
     Specimen("derivative", derivative, (X,), {"x": "x"}),
     Specimen("derivative at the value", derivative_at_the_value, (X,), {"z": "z"}),

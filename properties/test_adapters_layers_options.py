@@ -1,0 +1,271 @@
+"""from_layer: what can be said by name, what is refused and in which words, and how layers are found and searched."""
+# ruff: noqa: D102 - the methods of other people's layers
+
+import types
+
+import numpy as np
+import pytest
+
+from gradcheck import Kind, Report, Verdict, as_target, check, from_functions, from_layer, search
+from gradcheck.adapters.functions import pairs_in
+from properties.zoo import planted, right
+from properties.zoo.functions import pair_with_a_cache
+from properties.zoo.objects import attributes, created_lazily
+
+X = np.random.default_rng(0).normal(size=(4, 3))
+
+
+class Odd:
+    """A layer in no known convention: nothing is called what it is."""
+
+    def __init__(self, factor: float = 1.0) -> None:
+        self.theta, self.result, self.factor = X[:3, :2].copy(), None, factor
+
+    def go(self, x, scale=1.0):
+        self.seen, self.scale = x, scale
+        return scale * (x @ self.theta)
+
+    def come(self, dout):
+        self.result = (self.factor * self.scale * self.seen.T @ dout,)
+        return self.scale * dout @ self.theta.T
+
+
+def judged(report: Report) -> set[str | int]:
+    return {block.input for block in report.blocks}
+
+
+# -- by name ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"forward": "go", "backward": "come", "grads": {"theta": "result[0]"}},
+        {"forward": "go", "backward": "come", "params": ["theta"], "grads": lambda layer: {"theta": layer.result[0]}},
+        {"forward": lambda layer, x: layer.go(x), "backward": lambda layer, dout: layer.come(dout)},
+        {
+            "forward": "go",
+            "backward": lambda layer, dout: {"x": layer.come(dout), "weight": layer.result[0]},
+            "params": lambda layer: {"weight": layer.theta},
+        },
+    ],
+    ids=["names", "functions of gradients", "functions of passes", "all of it"],
+)
+def test_every_part_of_a_convention_can_be_given(options: dict[str, object], factor: float) -> None:
+    """Three to ten lines for a layer in no known convention, and they hide nothing."""
+    report = check(from_layer(Odd(factor), **options), X)
+    assert report.verdict is (Verdict.PASS if factor == 1.0 else Verdict.FAIL), str(report)
+    assert judged(report) in ({"theta", "x"}, {"weight", "x"})
+
+
+def test_frozen_names_inputs_and_parameters() -> None:
+    """What is declared frozen is not judged."""
+    make = attributes(planted("W", lambda g: 0 * g))
+    assert judged(check(from_layer(make, frozen=["W"]), X)) == {"b", "x"}
+    assert judged(check(from_layer(attributes(right), frozen="x"), X)) == {"W", "b"}
+
+
+def test_settings_are_arguments_of_the_methods_by_name() -> None:
+    """scale=3 is given to forward at every call."""
+    target = from_layer(Odd(), forward="go", backward="come", grads={"theta": "result[0]"}, scale=3.0)
+    bound, arrays = target.bound((X,))
+    assert np.allclose(bound.value(*arrays, Odd().theta), 3 * X @ Odd().theta)
+    assert check(target, X).verdict is Verdict.PASS
+
+
+def test_no_gradient_hides_behind_an_initial_value() -> None:
+    """Parameters that start as ones or zeros are moved: a scale left out of dx is invisible at one."""
+
+    class Scale:
+        def __init__(self) -> None:
+            self.gamma = np.ones(3)
+
+        def forward(self, x):
+            self.x = x
+            return x * self.gamma
+
+        def backward(self, dout):
+            self.dgamma = (dout * self.x).sum(0)
+            return dout
+
+    report = check(Scale, X)
+    assert report.verdict is Verdict.FAIL
+    assert report.findings[0].input == "x"
+    assert "gamma: the same number everywhere, moved to random ones" in report.notes
+
+
+# -- refused ----------------------------------------------------------------------------------------------------
+
+
+class Half:
+    """Forward only."""
+
+    def forward(self, x):
+        return x
+
+    def train_step(self, x, y): ...
+
+
+class Mute:
+    """A backward that leaves nothing."""
+
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dout):
+        return None
+
+
+class Sized:
+    """A class that must be told its size."""
+
+    def __init__(self, size): ...
+
+    def forward(self, x):
+        return x
+
+    def backward(self, dout):
+        return dout
+
+
+class Strange(Mute):
+    """A backward with an argument that nobody knows."""
+
+    def backward(self, dout, temperature):
+        return dout
+
+
+@pytest.mark.parametrize(
+    ("layer", "options", "error", "words"),
+    [
+        (Half, {}, TypeError, r"Half has no method known as a backward pass \(its methods: forward, train_step\); say "
+         r"which: from_layer\(…, backward='its name'\)"),
+        (Sized, {}, TypeError, r"Sized cannot be made without arguments \(missing a required argument: 'size'\); give a "
+         r"function that makes one: from_layer\(lambda: Sized\(…\)\)"),
+        (Mute, {}, TypeError, r"backward returned nothing and left no gradient on the layer; say where they are"),
+        (Strange, {}, TypeError, r"backward wants temperature beside its cotangent, and forward returned one value"),
+        (Odd, {"backward": "come"}, TypeError, r"Odd has no method known as a forward pass \(its methods: come, go\)"),
+        (attributes(right), {"convention": "torch"}, ValueError, r"convention must be 'auto' or 'vjp', got 'torch'"),
+        (attributes(right), {"frozn": "x"}, TypeError, r"from_layer got an argument 'frozn', which neither forward nor "
+         r"backward takes \(dout, x\)"),
+        (attributes(right), {"params": ["V"]}, ValueError, r"params names 'V', and the layer has W, b; name"),
+        (attributes(right), {"grads": {"V": "dV"}}, ValueError, r"grads names a parameter 'V', and the par.* W, b"),
+        (attributes(right), {"grads": {"W": "dV"}}, ValueError, r"grads has the gradient of W in 'dV'; after backward"),
+        (attributes(right), {"frozen": "V"}, ValueError, r"frozen names 'V', and the layer has W, b, x"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)  # fmt: skip
+def test_what_cannot_be_used_is_refused_with_a_remedy(layer, options, error, words) -> None:
+    """An error names the value, the rule and what to do."""
+    with pytest.raises(error, match=words):
+        check(from_layer(layer, **options), X)
+
+
+def test_a_wrong_number_of_inputs_is_refused() -> None:
+    """As many as forward takes."""
+    with pytest.raises(TypeError, match=r"forward takes 1 input \(x\), got 2; give one array for each"):
+        check(from_layer(attributes(right)), X, X)
+    with pytest.raises(TypeError, match=r"forward takes 2 inputs \(q, k\), got 1"):
+        check(from_layer(type("Two", (Mute,), {"forward": lambda self, q, k: q})), X)
+
+
+def test_a_forward_that_raises_is_inconclusive_and_a_backward_that_raises_is_a_finding() -> None:
+    """Neither is an error of the one who asks."""
+    report = check(from_layer(attributes(right)), X[:, :2])
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert report.reasons[0].startswith("forward raised ValueError: matmul")
+
+    class Broken(Mute):
+        def backward(self, dout):
+            raise IndexError("axis 3")
+
+    report = check(Broken, X)
+    assert report.findings[0].kind is Kind.RAISES
+    assert "IndexError: axis 3" in report.findings[0].message
+
+
+# -- found ------------------------------------------------------------------------------------------------------
+
+
+def test_classes_objects_and_pairs_need_no_adapter_named() -> None:
+    """check(layer, x) is enough."""
+    assert check(attributes(right), X).verdict is Verdict.PASS
+    assert check(attributes(right)(), X).verdict is Verdict.PASS
+    assert check(pair_with_a_cache(right), X, X.T[:, :2].copy(), X[0, :2]).verdict is Verdict.PASS
+    assert as_target(attributes(right)).name == "Dense"
+    assert as_target((np.tanh, lambda inputs, g: g)).bind is None  # a pair (f, vjp) stays what it was
+
+
+def test_search_judges_a_layer_at_many_shapes() -> None:
+    """A layer whose parameters are made by its first forward fits them all."""
+    report = search(from_layer(created_lazily(right)), x=("n", "k"), max_examples=20, seed=1)
+    assert report.verdict is Verdict.PASS
+    assert report.examples == 20
+    assert not report.inconclusive
+
+
+def test_search_finds_what_shows_in_some_batches_only() -> None:
+    """A bias gradient that is not summed is right for a batch of one."""
+
+    class Shift:
+        def __init__(self) -> None:
+            self.b = np.array([0.5, -1.0])
+
+        def forward(self, x):
+            return x + self.b
+
+        def backward(self, dout):
+            self.db = dout[0]
+            return dout
+
+    assert check(Shift, X[:1, :2]).verdict is Verdict.PASS
+    report = search(from_layer(Shift), x=("n", 2), max_examples=40, seed=0)
+    assert report.verdict is Verdict.FAIL
+    assert report.findings[0].input == "b"
+    assert report.case.sizes == {"n": 2}
+
+
+def test_pairs_in_a_module_are_found_by_name() -> None:
+    """x_forward with x_backward, its variants with it, and nothing that has no partner."""
+    module = types.ModuleType("layers")
+    code = """
+def affine_forward(x, w): ...
+def affine_backward(dout, cache): ...
+def conv_forward_naive(x): ...
+def conv_backward_naive(dout, cache): ...
+def batchnorm_forward(x): ...
+def batchnorm_backward(dout, cache): ...
+def batchnorm_backward_alt(dout, cache): ...
+def forward_tanh(x): ...
+def backward_tanh(dy, cache): ...
+def gelu(x): ...
+def gelu_vjp(x, g): ...
+def lonely_backward(dout, cache): ...
+def helper(x): ...
+"""
+    exec(code, vars(module))
+    found = {pair.name: (pair.forward.__name__, pair.backward.__name__) for pair in pairs_in(module)}
+    assert found == {
+        "affine": ("affine_forward", "affine_backward"),
+        "conv_naive": ("conv_forward_naive", "conv_backward_naive"),
+        "batchnorm": ("batchnorm_forward", "batchnorm_backward"),
+        "batchnorm_alt": ("batchnorm_forward", "batchnorm_backward_alt"),
+        "tanh": ("forward_tanh", "backward_tanh"),
+        "gelu": ("gelu", "gelu_vjp"),
+    }
+
+
+def test_a_function_alone_that_is_no_loss_is_refused() -> None:
+    """from_functions with one function wants (loss, gradients)."""
+    with pytest.raises(TypeError, match=r"function returned ndarray, and there is no backward pass"):
+        check(from_functions(lambda x: x * 2), X)
+
+
+@pytest.mark.parametrize("name", ["GradientReversal", "StraightThrough", "Quantizer"])
+def test_what_is_wrong_by_design_is_named_as_such(name: str) -> None:
+    """The finding stays, and the report says what it may be."""
+    layer = type(name, (Mute,), {"forward": lambda self, x: np.round(x) + x, "backward": lambda self, dout: -dout})
+    report = check(layer, X)
+    assert report.verdict is Verdict.FAIL
+    assert any(note.startswith(f"by design? a layer called {name}") for note in report.notes)
