@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from gradcheck.cost import FAMILIES, measure
-from gradcheck.cost.curve import grown
+from gradcheck.cost.curve import grown, works_of
 from gradcheck.cost.scaling import CLOCK_GATE
 from properties import planted_sweeps as planted
 
@@ -26,7 +26,7 @@ FAULTS = {"copying": planted.copying, "scanning": planted.scanning, "revisiting"
 def accused(code: str, runs: int) -> tuple[int, float, float]:
     """Of so many curves, how many are super-linear by the clock; the least and largest lower bound of the share."""
     make = (LINEAR | FAULTS)[code]
-    works = [make(size) for size in grown(make)]
+    works = list(works_of(make, grown(make)).values())
     curves = [measure(works) for _ in range(runs)]
     lows = [curve.time.share.low for curve in curves]
     return sum(curve.time.beyond(CLOCK_GATE) for curve in curves), min(lows), max(lows)

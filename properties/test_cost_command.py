@@ -83,7 +83,7 @@ def test_the_plot_is_drawn(tmp_path, capsys, monkeypatch, require):
 def test_a_plot_without_matplotlib_is_refused_with_the_remedy(capsys, monkeypatch):
     """The extra is named; exit code 4."""
     judged(monkeypatch, lambda k: 1e-4 * 2**k)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     code, said = refused(capsys, LINEAR, "--plot", "out.svg")
     assert (code, said) == (4, "gradcheck cost: error: a plot needs matplotlib: install gradcheck[report]")
 

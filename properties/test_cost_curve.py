@@ -191,6 +191,18 @@ def test_what_is_exponential_comes_back(wound):
     assert len(sizes) >= 5
 
 
+def test_sizes_that_make_no_larger_graph_are_left_out(wound):
+    """A factory that rounds its size, or makes a graph without edges from a small one, is measured all the same."""
+
+    def rounding(n):
+        return timed(wound, planted.linear(n))
+
+    works = curve.works_of(rounding, [12, 1, 2, 3, 4, 5, 6, 7, 9, 15])
+    assert [work.edges for work in works.values()] == [5, 10, 15, 20, 25]
+    assert list(works) == [3, 6, 9, 12, 15]
+    assert cost_curve(rounding, range(1, 30)).sizes == (5, 10, 15, 20, 25, 30, 35, 40, 45)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [

@@ -10,7 +10,7 @@ from functools import partial
 from rich.console import Console
 
 from gradcheck.cost import baseline, callgrind, trees
-from gradcheck.cost.curve import Curve, grown, measure
+from gradcheck.cost.curve import Curve, grown, measure, works_of
 from gradcheck.cost.reference import FAMILIES
 from gradcheck.cost.regression import Comparison, Outcome, against, interleaved
 from gradcheck.cost.scaling import COUNT_GATE, LEAST_SIZES, fit
@@ -71,9 +71,8 @@ def _worst(codes: Sequence[int]) -> int:
 
 def _curve(spec: Spec, per: str | None, order: int) -> tuple[Curve, list[int]]:
     make = spec.factory()
-    sizes = grown(make)
-    works = [make(size) for size in sizes]
-    return measure(works, per or unit(works[0]), order), sizes
+    works = works_of(make, grown(make), per)
+    return measure(list(works.values()), per or unit(works), order), list(works)
 
 
 def _instructions(spec: Spec, sizes: Sequence[int], curve: Curve, say: Say) -> int:

@@ -110,8 +110,8 @@ def cost_curve(
     if sizes is not None and (len(set(sizes)) < LEAST_SIZES or min(sizes) < 1):
         raise ValueError(f"sizes={list(sizes)}: a curve needs {LEAST_SIZES} different sizes or more, each at least 1")
     make = _factory(by_letters(target_or_factory, shapes) if shapes else target_or_factory)
-    works = [make(n) for n in (sorted(set(sizes)) if sizes else grown(make))]
-    return measure(works, per or unit(works[0]), order)
+    works = works_of(make, sizes or grown(make), per)
+    return measure(list(works.values()), per or unit(works), order)
 
 
 def measure(works: Sequence[Work], per: str = "edge", order: int = 1) -> Curve:
@@ -138,9 +138,10 @@ def measure(works: Sequence[Work], per: str = "edge", order: int = 1) -> Curve:
 
 
 def grown(make: Callable[[int], Work]) -> list[int]:
-    """Eight sizes for a factory, the largest taking some 20 ms and the smallest 64 times smaller, or 1.
+    """Eight sizes for a factory, the largest taking some 20 ms and the smallest 64 times smaller.
 
-    Doubling gives way to small steps where it made the time more than five-fold: exponentials would not come back.
+    Below 64 there are up to sixteen, evenly spaced from 1. Doubling gives way to small steps where it made the time more
+    than five-fold: exponentials would not come back.
     """
     n, last = 8, 0.0
     while n < MOST:
@@ -150,7 +151,19 @@ def grown(make: Callable[[int], Work]) -> list[int]:
             break
         # Above 50 µs, where timings mean something, a step of more than five-fold is a cubic cost or a worse one.
         n, last = (n + max(n // 4, 1) if spent > max(50e-6, 5 * last) else 2 * n), spent
-    return sorted({round(size) for size in np.geomspace(max(n / SPAN, 1), n, SIZES)})
+    spaced = np.geomspace(n / SPAN, n, SIZES) if n >= SPAN else np.linspace(1, n, 2 * SIZES)
+    return sorted({round(size) for size in spaced})
+
+
+def works_of(make: Callable[[int], Work], sizes: Sequence[int], per: str | None = None) -> dict[int, Work]:
+    """The works of these sizes, from small to large; left out is what has no edges, or no more than the one before."""
+    found: dict[int, Work] = {}
+    largest = 0
+    for n in sorted(set(sizes)):
+        work = make(n)
+        if (extent := work.size(per or unit({n: work}))) > largest:
+            found[n], largest = work, extent
+    return found
 
 
 def _factory(make: Any) -> Callable[[int], Work]:

@@ -45,9 +45,9 @@ class Work:
         return number
 
 
-def unit(work: Work) -> str:
-    """In what a work is measured unless somebody says otherwise: edges where they are known."""
-    return "element" if work.edges is None else "edge"
+def unit(works: Mapping[int, Work]) -> str:
+    """In what works are measured unless somebody says otherwise: edges where they are known."""
+    return "element" if any(work.edges is None for work in works.values()) else "edge"
 
 
 def as_it_is(array: Any) -> Any:
