@@ -6,7 +6,7 @@ every other leaf (a Python number, a string, None, a random key) is a setting an
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,6 +122,13 @@ def name_of(f: Any) -> str:
     """
     name = getattr(f, "__name__", None)
     return "lambda" if name == "<lambda>" else name if isinstance(name, str) else type(f).__name__
+
+
+def away_from_constants(parameters: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+    """The parameters to judge at (see `varied`), and a note of those that were moved."""
+    moved = {name: varied(array, seed) for seed, (name, array) in enumerate(parameters.items())}
+    names = [name for name, array in moved.items() if array is not parameters[name]]
+    return moved, [f"constant as they start, so judged at values around that: {', '.join(names)}"] if names else []
 
 
 def varied(array: Array, seed: int) -> Array:

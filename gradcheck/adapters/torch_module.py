@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradcheck.adapters.flat import Array, varied
+from gradcheck.adapters.flat import Array, away_from_constants
 from gradcheck.adapters.tensors import array_of
 from gradcheck.adapters.torch_call import floats, state
 from gradcheck.adapters.trees import mapped
@@ -47,16 +47,13 @@ def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functi
     there = {p.dtype for p in own.values() if floats(p)}
     casts = dict(zip(there, dtypes, strict=True)) if len(there) == len(dtypes) == 1 else {}
     judged = {k: array_of(p.to(casts.get(p.dtype, p.dtype))) for k, p in own.items() if p.requires_grad}
-    parameters = {k: varied(a, seed) for seed, (k, a) in enumerate(judged.items())}
+    parameters, notes = away_from_constants(judged)
     constants = {k: c.detach() for k, c in (*own.items(), *module.named_buffers()) if k not in judged}
     constants = {k: c.to(casts.get(c.dtype, c.dtype)) for k, c in constants.items()}
-    notes = []
     if casts and there != dtypes:
         notes.append(
             f"parameters and buffers, which are {_word(there)}, are taken as {_word(dtypes)}, as the inputs are"
         )
-    if moved := [k for k in judged if parameters[k] is not judged[k]]:
-        notes.append(f"constant as they start, so judged at values around that: {', '.join(moved)}")
     if held := [k for k in own if k not in judged]:
         notes.append(f"held, since they do not require grad: {', '.join(held)}")
     return Functional(module, parameters, constants, tuple(notes))

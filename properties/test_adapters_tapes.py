@@ -1,0 +1,276 @@
+"""from_tape: micrograd, MyGrad and a DeZero-like engine pass; what is planted in a value's backward is caught."""
+
+import random
+import sys
+
+import numpy as np
+import pytest
+
+import gradcheck
+from gradcheck import Kind, Verdict, from_tape
+from gradcheck.adapters import tapes
+from gradcheck.adapters.values import is_value, parameters_of
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4))
+
+
+@pytest.fixture(scope="module")
+def micrograd(require):
+    return require("micrograd.engine")
+
+
+@pytest.fixture(scope="module")
+def mygrad(require):
+    return require("mygrad")
+
+
+class Variable:
+    """A value after DeZero's: arrays, no cotangent for backward, gradients that add up until they are cleared."""
+
+    def __init__(self, data, parents=()):
+        self.data, self.grad, self.parents = np.asarray(data), None, parents
+
+    @property
+    def shape(self):
+        """Of the array."""
+        return self.data.shape
+
+    def cleargrad(self):
+        """Forget the gradient."""
+        self.grad = None
+
+    def backward(self, retain_grad=False):
+        """From here to the leaves, seeded with ones."""
+        del retain_grad
+        order, seen = [], set()
+
+        def visit(v):
+            if id(v) not in seen:
+                seen.add(id(v))
+                for parent, _ in v.parents:
+                    visit(parent)
+                order.append(v)
+
+        visit(self)
+        self.grad = np.ones_like(self.data)
+        for v in reversed(order):
+            for parent, vjp in v.parents:
+                parent.grad = vjp(v.grad) if parent.grad is None else parent.grad + vjp(v.grad)
+
+    def __mul__(self, other):
+        return Variable(self.data * other.data, ((self, lambda g: g * other.data), (other, lambda g: g * self.data)))
+
+    def __add__(self, other):
+        return Variable(self.data + other.data, ((self, lambda g: g), (other, lambda g: g)))
+
+    def sum(self):
+        """Of all entries."""
+        return Variable(self.data.sum(), ((self, lambda g: np.broadcast_to(g, self.shape).copy()),))
+
+    def sin(self, wrong=1.0):
+        """Its gradient times `wrong`."""
+        return Variable(np.sin(self.data), ((self, lambda g: wrong * g * np.cos(self.data)),))
+
+
+# -- engines of numbers ------------------------------------------------------------------------------------------------
+
+EXPRESSIONS = {
+    "add": lambda a, b: a + b,
+    "radd": lambda a, b: 2.0 + a + b,
+    "mul": lambda a, b: a * b,
+    "pow": lambda a, b: a**3 + b**-2,
+    "relu": lambda a, b: (a * b).relu() + a.relu(),
+    "neg": lambda a, b: -a - b,
+    "sub": lambda a, b: 1.0 - a - b,
+    "div": lambda a, b: a / b + 3.0 / a,
+    "reused": lambda a, b: (a + a) * (a * b) + b * b,
+    "two outputs": lambda a, b: [a * b, a + b],
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_no_op_of_micrograd_is_accused(micrograd, name):
+    """Every operator of Value, repeated parents and constants among them."""
+    report = gradcheck.check(from_tape(EXPRESSIONS[name], micrograd.Value), np.array(0.7), np.array(-1.3))
+    assert report.verdict is Verdict.PASS, str(report)
+    assert set(report.resolutions) == {"a", "b"}
+
+
+def test_micrograds_network_is_recognised_with_its_parameters(micrograd, require):
+    """The MLP is judged without a word about it, its weights grouped by neuron, and is left as it was."""
+    random.seed(0)
+    model = require("micrograd.nn").MLP(3, [2, 2])
+    before = [(p.data, p.grad) for p in model.parameters()]
+    report = gradcheck.check(model, X[0, :3])
+    assert report.verdict is Verdict.PASS, str(report)
+    names = {f"layers[{i}].neurons[{j}].{k}" for i in range(2) for j in range(2) for k in "wb"}
+    assert set(report.resolutions) == {"x", *names}
+    assert [(p.data, p.grad) for p in model.parameters()] == before
+
+
+def test_arrays_of_numbers_values_are_judged(micrograd):
+    """An engine of numbers is given arrays of its values, so NumPy's own operators apply."""
+    report = gradcheck.check(from_tape(lambda x, w: (x @ w) * 2.0, micrograd.Value), X, Y[0])
+    assert report.verdict is Verdict.PASS, str(report)
+
+
+def test_a_gradient_that_is_set_rather_than_added_is_caught(micrograd):
+    """`self.grad = …` for `+=` is right until a value is used twice."""
+
+    class Value(micrograd.Value):
+        def square(self):
+            out = Value(self.data**2, (self,), "square")
+
+            def backward():
+                self.grad = 2 * self.data * out.grad
+
+            out._backward = backward
+            return out
+
+    once, twice = from_tape(lambda a: a.square(), Value), from_tape(lambda a: a.square() + a.square() * a, Value)
+    assert gradcheck.check(once, np.array(0.7)).verdict is Verdict.PASS
+    assert gradcheck.check(twice, np.array(0.7)).verdict is Verdict.FAIL
+
+
+# -- engines of arrays -------------------------------------------------------------------------------------------------
+
+UNARY = (
+    "abs arctan arcsinh cbrt cos cosh exp exp2 expm1 negative positive sin sinc sinh square tan tanh sum mean max min "
+    "prod std var cumsum cumprod ravel squeeze transpose"
+)
+POSITIVE = "log log2 log10 log1p sqrt reciprocal"
+NETWORKS = (
+    "nnet.sigmoid nnet.relu nnet.elu:1.0 nnet.selu nnet.softmax nnet.logsoftmax nnet.leaky_relu:0.1 nnet.hard_tanh "
+    "nnet.glu nnet.soft_sign"
+)
+BINARY = "add subtract multiply divide maximum minimum arctan2 logaddexp"
+
+
+@pytest.mark.parametrize("spelling", [*UNARY.split(), *POSITIVE.split(), *NETWORKS.split()])
+def test_no_op_of_mygrad_is_accused(mygrad, require, spelling):
+    """Functions of one tensor, with the settings that follow the colon."""
+    require("mygrad.nnet")
+    name, *settings = spelling.split(":")
+    function = mygrad
+    for part in name.split("."):
+        function = getattr(function, part)
+    x = np.exp(X) if name in POSITIVE.split() else X
+    report = gradcheck.check(from_tape(lambda x: function(x, *map(float, settings)), mygrad.tensor, name=name), x)
+    assert report.verdict is Verdict.PASS, str(report)
+
+
+@pytest.mark.parametrize("name", [*BINARY.split(), "matmul", "einsum", "multiply_sequence"])
+def test_no_op_of_two_tensors_is_accused(mygrad, name):
+    """Both arguments, broadcast against each other where that is allowed."""
+    if name == "matmul":
+        report = gradcheck.check(from_tape(mygrad.matmul), X, Y.T)
+    elif name == "einsum":
+        report = gradcheck.check(from_tape(lambda x, y: mygrad.einsum("ij,kj->ik", x, y), mygrad.tensor), X, Y)
+    elif name == "multiply_sequence":
+        report = gradcheck.check(from_tape(lambda x, y: mygrad.multiply_sequence(x, y, x), mygrad.tensor), X, Y)
+    else:
+        report = gradcheck.check(from_tape(getattr(mygrad, name)), X, Y[0])
+    assert report.verdict is Verdict.PASS, str(report)
+
+
+def test_mygrads_functions_and_models_are_recognised(mygrad):
+    """Its functions by their module, an object by the tensors it holds; which are left as they were."""
+
+    class Dense:
+        def __init__(self):
+            self.w, self.b = mygrad.tensor(RNG.normal(size=(4, 2))), mygrad.tensor(np.zeros(2))
+
+        def __call__(self, x):
+            return mygrad.tanh(x @ self.w + self.b)
+
+    model = Dense()
+    before = model.w.data.copy()
+    report = gradcheck.check(model, X)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert set(report.resolutions) == {"x", "w", "b"}
+    assert report.notes == ("constant as they start, so judged at values around that: b",)
+    assert np.array_equal(model.w.data, before)
+    assert np.array_equal(model.b.data, np.zeros(2))
+    assert model.w.grad is None
+    assert gradcheck.check(mygrad.exp, X).verdict is Verdict.PASS
+
+
+def test_several_and_nested_inputs_and_outputs_are_judged(mygrad):
+    """Trees of arrays become trees of values; integers and frozen arrays stay arrays."""
+
+    def function(batch, pick, held):
+        return {"a": batch["x"] * held, "b": [batch["y"][pick].sum()]}
+
+    target = from_tape(function, mygrad.tensor, frozen="held")
+    report = gradcheck.check(target, {"x": X, "y": Y}, np.array([0, 2, 0]), X + 1)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert set(report.resolutions) == {"batch['x']", "batch['y']"}
+
+
+def test_an_engine_whose_backward_takes_no_cotangent_is_judged():
+    """The product with the cotangent is put on its tape; a planted factor is found."""
+    report = gradcheck.check(from_tape(lambda x, y: (x * y).sin() + x, Variable), X, Y)
+    assert report.verdict is Verdict.PASS, str(report)
+    finding = gradcheck.check(from_tape(lambda x: x.sin(wrong=2.0), Variable), X).findings[0]
+    assert finding.kind is Kind.FACTOR
+    assert finding.claimed == pytest.approx(2 * finding.numeric)
+
+
+def test_tinygrad_is_judged(monkeypatch):
+    """Its cotangent is a tensor, its data a method, its parameters are assigned."""
+    tinygrad = pytest.importorskip("tinygrad")
+    report = gradcheck.check(from_tape(lambda a, b: (a @ b).tanh(), tinygrad.Tensor), X[:2, :2], Y[:2, :2])
+    assert report.verdict is Verdict.PASS, str(report)
+    assert gradcheck.check(tinygrad.nn.Linear(2, 2), X[:2, :2].astype("float32")).verdict is Verdict.PASS
+
+
+# -- recognised, and refused -------------------------------------------------------------------------------------------
+
+
+def test_values_are_told_from_what_only_looks_like_them(require):
+    """A layer with forward and backward is no value, nor is a tensor of a framework with an adapter of its own."""
+
+    class Layer:
+        grad = None
+
+        def backward(self, dy):
+            return dy
+
+    assert is_value(Variable(1.0))
+    assert not any(map(is_value, (Layer(), X, 3.0, Variable, np.tanh)))
+    torch = require("torch")
+    assert not is_value(torch.ones(2))
+    assert parameters_of(torch.nn.Linear(2, 2)) == []
+    assert not tapes.recognises(np.tanh)
+    assert not tapes.recognises(lambda x: x)
+
+
+def test_a_model_that_holds_itself_is_walked_once():
+    """Cycles end, and one value under two names is one parameter."""
+
+    class Model:
+        def __init__(self):
+            self.me, self.w = self, Variable(X)
+            self.same = [self.w]
+
+        def __call__(self, x):
+            return x * self.w
+
+    assert [p.name for p in parameters_of(Model())] == ["w"]
+    assert gradcheck.check(Model(), Y).verdict is Verdict.PASS
+
+
+def test_an_unknown_class_of_values_is_asked_for():
+    """A plain function says nothing of the values it works on; what cannot be called is refused."""
+    with pytest.raises(TypeError, match=r"cannot see which values lambda works on: .* from_tape\(lambda, Value\)"):
+        from_tape(lambda x: x)
+    with pytest.raises(TypeError, match="takes a function of values or a model that holds them, got 3"):
+        from_tape(3)
+
+
+def test_recognising_does_not_import_mygrad(monkeypatch):
+    """Whatever is asked about, MyGrad is looked up, not imported."""
+    monkeypatch.delitem(sys.modules, "mygrad", raising=False)
+    tapes.recognises(np.tanh)
+    assert "mygrad" not in sys.modules
