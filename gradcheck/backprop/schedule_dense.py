@@ -1,9 +1,10 @@
 """Dense networks close to their floor, the matrix products of forward and backward.
 
-Examples are columns here, whatever the layout of the network, and a row of ones stands below the units of every layer:
-with W and b in one array, one product computes W a + b, one product the gradients of both, and every elementwise step
-runs over contiguous memory. That is 8 products and 15 other calls a pass for three tanh layers, of which a graph of the
-same network has 8 and 27; at width 32 and batch 16, where a call costs as much as its arithmetic, this is what counts.
+Inside, examples are columns, whatever the layout of the network, and a row of ones stands below the units of every
+hidden layer: with W and b in one array, one product computes W a + b, one product the gradients of both, and every
+elementwise step runs over contiguous memory. What comes from outside, x and y, keeps its layout; BLAS multiplies
+transposes as they are. That is 8 products and 17 other calls a pass for three tanh layers, of which the compiled graph
+of the same network has 8 and 27: at width 32 and batch 16 a call costs as much as its arithmetic, and this counts.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,37 +66,50 @@ class DenseSchedule:
     """
 
     def __init__(self, net: Dense, m: int, dtype: str = "float64") -> None:
-        self.net = net
-        rows, ones = net.examples == "rows", int(net.bias)
-        # a[l] are the units of layer l over their row of ones, v[l] the weights (n[l−1], n[l]) over their row of biases
-        a = [np.ones((n + ones, m), dtype) for n in net.widths]
-        v = [np.zeros((n + ones, k), dtype) for n, k in pairwise(net.widths)]
-        units = [full[:n] for full, n in zip(a, net.widths, strict=True)]
-        target = np.empty_like(units[-1])
-        self.inputs: dict[str, Array] = {"x": units[0].T if rows else units[0], "y": target.T if rows else target}
+        self.net, rows, ones = net, net.examples == "rows", int(net.bias)
+        turn: Callable[[Array], Array] = (lambda a: a.T) if rows else (lambda a: a)
+
+        def own(units: int) -> Array:  # in the layout of the network: x, y, and what is compared with y
+            return np.empty((m, units) if rows else (units, m), dtype)
+
+        x, target, prediction, residual = own(net.widths[0]), *(own(net.widths[-1]) for _ in range(3))
+        self.inputs: dict[str, Array] = {"x": x, "y": target}
         if net.reduction == "weighted":
             self.inputs["weights"] = np.empty(m, dtype)
-        d = [np.empty_like(y) for y in units[1:]]
         by_hand = net.loss == "squared" and net.reduction != "weighted"
-        self._loss = (_Squared if by_hand else _Compiled)(net, units[-1], target, d[-1], self.inputs.get("weights"))
+        self._loss = (_Squared if by_hand else _Compiled)(net, prediction, target, residual, self.inputs.get("weights"))
         self._forward: list[Call] = []
         self._backward: list[Call] = []
         self._gradients: dict[str, Array] = {}
-        spare = np.empty((max(net.widths), m), dtype)
-        for layer, (n, k) in enumerate(pairwise(net.widths)):
-            activation, slope_of = STEPS[net.activations[layer]]
-            self._forward += [partial(np.dot, v[layer].T, a[layer], units[layer + 1]), *activation(units[layer + 1])]
-            dv, slope = np.empty_like(v[layer]), spare[:k]
-            down = [partial(np.dot, v[layer][:n], d[layer], d[layer - 1])] if layer else []
-            steps = slope_of(units[layer + 1], slope)
-            steps += [partial(np.multiply, d[layer], slope, d[layer])] if steps else []
-            self._backward = [*steps, partial(np.dot, a[layer], d[layer].T, dv), *down, *self._backward]
-            dv = dv.view()
+        below, d_below, spare = turn(x), np.empty(0), np.empty(max(net.widths) * m, dtype)
+        for layer, (n, k) in enumerate(pairwise(net.widths), start=1):
+            last = layer == len(net.activations)
+            above = np.ones((k + ones, m), dtype)
+            z, d = (prediction, residual) if last else (above[:k], np.empty((k, m), dtype))
+            turned = last and rows
+            d_units = d.T if turned else d
+            # the weights (n, k) over their row of biases; x has no row of ones: the biases of layer 1 go by themselves
+            v, dv = np.zeros((n + ones, k), dtype), np.empty((n + ones, k), dtype)
+            used, apart = slice(n if layer == 1 else None), ones and layer == 1
+            product = (below.T, v[used], z) if turned else (v[used].T, below, z)
+            activation, slope_of = STEPS[net.activations[layer - 1]]
+            self._forward += [partial(np.dot, *product), *activation(z)]
+            if apart:
+                self._forward.insert(1, partial(np.add, z, v[n:] if turned else v[n:].T, z))
+            slope = spare[: z.size].reshape(z.shape)
+            steps = slope_of(z, slope)
+            steps += [partial(np.multiply, d, slope, d)] if steps else []
+            steps.append(partial(np.dot, below, d_units.T, dv[used]))
+            if apart:
+                steps.append(partial(np.dot, d_units, np.ones(m, dtype), dv[n]))
+            if layer > 1:
+                steps.append(partial(np.dot, v[:n], d_units, d_below))
+            self._backward = steps + self._backward
+            below, d_below, dv = above, d, dv.view()
             dv.flags.writeable = False
             for name, part in (("W", slice(n)), ("b", slice(n, None)))[: 1 + ones]:
-                key = f"{name}{layer + 1}"
-                self.inputs[key] = v[layer][part] if rows else v[layer][part].T
-                self._gradients[key] = dv[part] if rows else dv[part].T
+                self.inputs[f"{name}{layer}"] = v[part] if rows else v[part].T
+                self._gradients[f"{name}{layer}"] = dv[part] if rows else dv[part].T
         self._missing, self._fresh = set(self.inputs), False
 
     def forward(self, **arrays: Any) -> float:
@@ -137,7 +151,8 @@ class _Squared:
     """Half the summed squares of the residuals, by hand: three calls. ``out`` receives the gradient."""
 
     def __init__(self, net: Dense, prediction: Array, target: Array, out: Array, weights: Array | None) -> None:
-        self._factor = np.array(1 / out.shape[1] if net.reduction == "mean" else 1, out.dtype)
+        m = out.shape[0 if net.examples == "rows" else 1]
+        self._factor = np.array(1 / m if net.reduction == "mean" else 1, out.dtype)
         self._subtract = partial(np.subtract, prediction, target, out)
         self._square = partial(np.dot, out.reshape(-1), out.reshape(-1))
         self.backward = partial(np.multiply, out, self._factor, out)
@@ -157,7 +172,8 @@ class _Compiled:
         self._out = out
 
         def loss(prediction: Any, target: Any, weights: Any = None) -> Any:
-            return cost(LOSSES[net.loss](prediction, target, 0), net.reduction, weights)
+            units = 1 if net.examples == "rows" else 0
+            return cost(LOSSES[net.loss](prediction, target, units), net.reduction, weights)
 
         graph = trace(loss, **{name: array.shape for name, array in self._arrays.items()})
         self._schedule = Schedule(graph, wrt=["prediction"])
