@@ -141,8 +141,8 @@ class Strange(Mute):
     [
         (Half, {}, TypeError, r"Half has no method known as a backward pass \(its methods: forward, train_step\); say "
          r"which: from_layer\(…, backward='its name'\)"),
-        (Sized, {}, TypeError, r"Sized cannot be made without arguments \(missing a required argument: 'size'\); give a "
-         r"function that makes one: from_layer\(lambda: Sized\(…\)\)"),
+        (Sized, {}, TypeError, r"Sized cannot be made without arguments \(missing a required argument: 'size'\); give "
+         r"a function that makes one: from_layer\(lambda: Sized\(…\)\)"),
         (Mute, {}, TypeError, r"backward returned nothing and left no gradient on the layer; say where they are"),
         (Strange, {}, TypeError, r"backward wants temperature beside its cotangent, and forward returned one value"),
         (Odd, {"backward": "come"}, TypeError, r"Odd has no method known as a forward pass \(its methods: come, go\)"),

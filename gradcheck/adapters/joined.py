@@ -14,7 +14,9 @@ from gradcheck.adapters.walk import Array
 from gradcheck.target import Pullback, Target
 
 SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
-CROSS_ENTROPY = re.compile(r"cross_?entropy|softmax|nll|log_?likelihood|log_?loss|(?:^|_)c?ce(?:$|_)", re.IGNORECASE)
+CROSS_ENTROPY = re.compile(
+    r"cross[-_ ]?entropy|softmax|nll|log[-_ ]?likelihood|log_?loss|(?:^|_)c?ce(?:$|_)", re.IGNORECASE
+)
 
 
 def hands_through(name: str, gradient: Any, cotangent: Array, value: Array) -> bool:

@@ -9,8 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 
-@lru_cache(maxsize=1024)  # reading a source file takes longer than a forward pass
-def returned_names(backward: Callable[..., Any]) -> dict[tuple[int, ...], str]:
+def returned_names(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     """The words of a function's last return statement, by their place in what it returns.
 
     For `return dx, [dw, self.db]` that is {(0,): "dx", (1, 0): "dw", (1, 1): "db"}.
@@ -18,12 +17,27 @@ def returned_names(backward: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     >>> returned_names(len)
     {}
     """
+    return _read(getattr(function, "__func__", function))  # the methods of all copies are one function
+
+
+@lru_cache(maxsize=1024)  # reading a source file takes longer than a forward pass
+def _read(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(backward))))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
     except (OSError, TypeError, SyntaxError):  # no source: a builtin, a lambda in the middle of a line, a console
         return {}
-    statements = [node.value for node in ast.walk(tree) if isinstance(node, ast.Return) and node.value is not None]
-    return dict(_named(statements[-1], ())) if statements else {}
+    returns = sorted(_returns(tree.body[0]), key=lambda node: node.lineno)
+    last = returns[-1].value if returns else None
+    return dict(_named(last, ())) if last is not None else {}
+
+
+def _returns(node: ast.AST) -> Iterator[ast.Return]:
+    """The return statements of a function, without those of functions inside it."""
+    for inner in ast.iter_child_nodes(node):
+        if isinstance(inner, ast.Return):
+            yield inner
+        elif not isinstance(inner, ast.FunctionDef | ast.Lambda | ast.ClassDef):
+            yield from _returns(inner)
 
 
 def _named(node: ast.expr, place: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], str]]:
