@@ -67,7 +67,6 @@ class DenseSchedule:
 
     def __init__(self, net: Dense, m: int, dtype: str = "float64") -> None:
         self.net, rows, ones = net, net.examples == "rows", int(net.bias)
-        turn: Callable[[Array], Array] = (lambda a: a.T) if rows else (lambda a: a)
 
         def own(units: int) -> Array:  # in the layout of the network: x, y, and what is compared with y
             return np.empty((m, units) if rows else (units, m), dtype)
@@ -81,35 +80,23 @@ class DenseSchedule:
         self._forward: list[Call] = []
         self._backward: list[Call] = []
         self._gradients: dict[str, Array] = {}
-        below, d_below, spare = turn(x), np.empty(0), np.empty(max(net.widths) * m, dtype)
-        for layer, (n, k) in enumerate(pairwise(net.widths), start=1):
-            last = layer == len(net.activations)
+        below, d_below, spare = x.T if rows else x, None, np.empty(max(net.widths) * m, dtype)
+        for number, (n, k) in enumerate(pairwise(net.widths), start=1):
+            last = number == len(net.activations)
             above = np.ones((k + ones, m), dtype)
             z, d = (prediction, residual) if last else (above[:k], np.empty((k, m), dtype))
-            turned = last and rows
-            d_units = d.T if turned else d
-            # the weights (n, k) over their row of biases; x has no row of ones: the biases of layer 1 go by themselves
-            v, dv = np.zeros((n + ones, k), dtype), np.empty((n + ones, k), dtype)
-            used, apart = slice(n if layer == 1 else None), ones and layer == 1
-            product = (below.T, v[used], z) if turned else (v[used].T, below, z)
-            activation, slope_of = STEPS[net.activations[layer - 1]]
-            self._forward += [partial(np.dot, *product), *activation(z)]
-            if apart:
-                self._forward.insert(1, partial(np.add, z, v[n:] if turned else v[n:].T, z))
+            layer = _Layer(n, k, ones, below, d_below, z, d, turned=last and rows)
             slope = spare[: z.size].reshape(z.shape)
-            steps = slope_of(z, slope)
-            steps += [partial(np.multiply, d, slope, d)] if steps else []
-            steps.append(partial(np.dot, below, d_units.T, dv[used]))
-            if apart:
-                steps.append(partial(np.dot, d_units, np.ones(m, dtype), dv[n]))
-            if layer > 1:
-                steps.append(partial(np.dot, v[:n], d_units, d_below))
-            self._backward = steps + self._backward
-            below, d_below, dv = above, d, dv.view()
-            dv.flags.writeable = False
+            self._forward += layer.forward + STEPS[net.activations[number - 1]][0](z)
+            back = STEPS[net.activations[number - 1]][1](z, slope)
+            back += [partial(np.multiply, d, slope, d)] if back else []
+            self._backward = back + layer.backward + self._backward
+            below, d_below = above, d
+            read_only = layer.dv.view()
+            read_only.flags.writeable = False
             for name, part in (("W", slice(n)), ("b", slice(n, None)))[: 1 + ones]:
-                self.inputs[f"{name}{layer}"] = v[part] if rows else v[part].T
-                self._gradients[f"{name}{layer}"] = dv[part] if rows else dv[part].T
+                self.inputs[f"{name}{number}"] = layer.v[part] if rows else layer.v[part].T
+                self._gradients[f"{name}{number}"] = read_only[part] if rows else read_only[part].T
         self._missing, self._fresh = set(self.inputs), False
 
     def forward(self, **arrays: Any) -> float:
@@ -145,6 +132,29 @@ class DenseSchedule:
         for call in self._backward:
             call()
         return self._gradients
+
+
+class _Layer:
+    """The affine map of a layer: ``v``, weights (n, k) over their row of biases, the gradient ``dv``, the calls.
+
+    ``below`` are the units that it reads, (n, m) for x and else (n + 1, m), with their row of ones; ``z`` is where the
+    affine map goes, ``d`` where its cotangent comes from, both (k, m), or (m, k) if ``turned``. ``d_below`` receives
+    the cotangent of the units below; it is None for x, whose layer also has its biases by themselves.
+    """
+
+    def __init__(
+        self, n: int, k: int, ones: int, below: Array, d_below: Array | None, z: Array, d: Array, turned: bool
+    ) -> None:
+        self.v, self.dv = np.zeros((n + ones, k), z.dtype), np.empty((n + ones, k), z.dtype)
+        v, dv, d = self.v[: len(below)], self.dv[: len(below)], d.T if turned else d
+        self.forward: list[Call] = [partial(np.dot, *((below.T, v, z) if turned else (v.T, below, z)))]
+        self.backward: list[Call] = [partial(np.dot, below, d.T, dv)]
+        if len(v) < len(self.v):
+            b = self.v[n:]
+            self.forward.append(partial(np.add, z, b if turned else b.T, z))
+            self.backward.append(partial(np.dot, d, np.ones(d.shape[1], d.dtype), self.dv[n]))
+        if d_below is not None:
+            self.backward.append(partial(np.dot, v[:n], d, d_below))
 
 
 class _Squared:
