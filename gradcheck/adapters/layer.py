@@ -206,12 +206,14 @@ def _found(
     convention: str,
 ) -> tuple[Recognised | PassRaisedError, Habits]:
     """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
-    a cotangent for each of several values, or for the first where backward does not like that.
+    a cotangent for each of several values, or for the first where backward does not like that; with flags as they are,
+    or set (save_cache=False) where backward does not like that.
 
     Raises what the layer raised the first time.
     """
     raised: list[Exception] = []
-    for way in (passes, replace(passes, leading=True)):
+    set_flags = [replace(passes, training=True)] if passes.training is None else []
+    for way in (passes, replace(passes, leading=True), *set_flags):
         for inputs, leaves in trials:
             floats = [leaf for leaf in leaves if leaf[2].dtype.kind in "fc"]
             try:

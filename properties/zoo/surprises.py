@@ -168,6 +168,18 @@ def hands_its_cotangent_on(twist: Twist) -> Any:
     return Shift
 
 
+def cache_on_demand(twist: Twist) -> Any:
+    class Square:
+        def forward(self, x, save_cache=False):
+            self.x = x if save_cache else None
+            return x**2
+
+        def backward(self, dout):
+            return twist("x", 2 * self.x * dout)
+
+    return Square
+
+
 def state_from_call_to_call(twist: Twist) -> Any:
     class Recurrent:
         def __init__(self) -> None:
@@ -203,5 +215,6 @@ SURPRISES = [
     ),
     Specimen("its own buffer", its_own_buffer, (X,), {"x": "x"}),
     Specimen("hands its cotangent on", hands_its_cotangent_on, (X,), {"b": "b", "x": "x"}),
+    Specimen("cache on demand", cache_on_demand, (X,), {"x": "x"}),
     Specimen("state", state_from_call_to_call, (X,), {"Wx": "Wx", "Wh": "Wh", "x": "x"}, "h alters the value"),
 ]  # fmt: skip
