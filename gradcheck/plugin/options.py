@@ -1,9 +1,8 @@
 """The options and ini keys: added, read, and refused in one line where they cannot be used."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -34,8 +33,7 @@ def add(parser: pytest.Parser) -> None:
         parser.addini(f"gradcheck_{name}", f"see --gradcheck-{name}; relative to the ini file", default=None)
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the command line and the ini file say about a run as a whole; `settings` has what a test may say too."""
 
     named: tuple[str, ...]  # targets of the command line
