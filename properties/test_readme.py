@@ -19,11 +19,22 @@ COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in b
 GRADCHECK = [line for line in COMMANDS if line.startswith("gradcheck ")]
 
 
-def printed_by(blocks: list[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Run the Python blocks in order, in one namespace: each with what it printed, and the text block that follows."""
+FRAMEWORKS = {"torch", "jax"}
+
+
+def needs(block: str) -> set[str]:
+    """The frameworks that a block imports."""
+    return FRAMEWORKS.intersection(re.findall(r"^(?:import|from) (\w+)", block, re.MULTILINE))
+
+
+def printed_by(blocks: list[tuple[str, str]], frameworks: set[str] = frozenset()) -> Iterator[tuple[str, str, str]]:
+    """Run the Python blocks in order, in one namespace: each with what it printed, and the text block that follows.
+
+    Those that need other frameworks than these are left out.
+    """
     namespace: dict[str, object] = {"__name__": "readme"}
     for (language, block), (next_language, promise) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
-        if language == "python":
+        if language == "python" and needs(block) <= frameworks:
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 exec(compile(block, "README.md", "exec"), namespace)
             yield block, out.getvalue(), promise if next_language == "text" else ""
@@ -47,6 +58,16 @@ def test_every_python_block_prints_what_the_readme_says():
     seen = list(printed_by(BLOCKS))
     assert len(seen) >= 2
     for block, printed, promise in seen:
+        assert printed == promise, block
+
+
+@pytest.mark.parametrize("name", sorted(FRAMEWORKS))
+def test_every_block_of_a_framework_prints_what_the_readme_says(require, name):
+    """Where the framework is installed its blocks run among the others; where it is not the test is skipped."""
+    require(name)
+    blocks = [(block, printed, promise) for block, printed, promise in printed_by(BLOCKS, {name}) if needs(block)]
+    assert blocks
+    for block, printed, promise in blocks:
         assert printed == promise, block
 
 
