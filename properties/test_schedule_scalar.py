@@ -21,6 +21,7 @@ from gradcheck.backprop import (
     backward,
     compile_graph,
     forward,
+    levels,
     ops,
     schedule_scalar,
     trace,
@@ -231,6 +232,30 @@ def test_whole_layers_are_the_scalars_one_by_one(m: int, k: int, n: int, seed: i
     for nodes, name in ((xs, "x"), (ws, "w"), (bs, "b")):
         # sums of at most 5 + 16 products of numbers whose sizes add up to less than 20
         assert np.max(np.abs(gradients[nodes] - table[name])) <= 4 * 21 * 20 * EPS
+
+
+@pytest.mark.parametrize(("narrow", "block"), [(1, 1), (16, 7), (16, 2**15), (10**9, 2**15)])
+def test_wide_and_narrow_levels_in_blocks_of_any_size(narrow: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Computed by groups or node by node, at once or in blocks, a point is what is recorded there."""
+    monkeypatch.setattr(levels, "NARROW", narrow)
+    monkeypatch.setattr(levels, "BLOCK", block)
+    monkeypatch.setattr(schedule_scalar, "BLOCK", block)
+
+    def recorded(seed: int) -> tuple[ScalarTape, Any]:
+        rng, tape = np.random.default_rng(seed), ScalarTape()
+        x, w, b = (tape.input(rng.normal(size=shape)) for shape in ((4, 3), (3, 5), ()))
+        hidden = ((x @ w).apply("tanh") - b * 2.0).apply("gelu")
+        return tape, (hidden / (hidden * hidden + 1.0)).sum()
+
+    tape, loss = recorded(0)
+    there, loss_there = recorded(1)
+    schedule, expected = tape.compile(loss), there.compile(loss_there)
+    before = schedule.values.copy()
+    schedule.forward()
+    assert np.array_equal(schedule.values, before)  # the same functions of the same numbers
+    schedule.forward(expected.values[list(expected.inputs.values())])
+    assert np.array_equal(schedule.values, expected.values)
+    assert np.array_equal(schedule.backward().cotangents, expected.backward().cotangents)
 
 
 def test_sums_of_layers_take_any_axis_and_any_operand() -> None:
