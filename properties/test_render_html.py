@@ -140,23 +140,6 @@ def test_a_page_of_nothing_is_an_error() -> None:
         html.page([])
 
 
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        {"curve": 7, "entries": [], "evaluations": 0},
-        {"curve": None, "entries": [{"input": "x"}], "evaluations": 0},
-        {"curve": None, "entries": [dict(input="x", shape=[2], position=[0], claimed=[], error=[], bound=[])]},
-        [],
-        "text",
-    ],
-)
-def test_a_look_that_cannot_be_drawn_costs_its_plots_only(spoilt: Any) -> None:
-    """The failure is told all the same."""
-    text = html.page([{**wrong(), "look": spoilt}])
-    assert text.count('<section class="failure"') == 1
-    assert "<figure>" not in text
-
-
 def many(count: int) -> Iterator[dict[str, Any]]:
     """Records of 200 layers in two dtypes: every tenth fails, most with a look of 500 entries."""
     rng = np.random.default_rng(0)

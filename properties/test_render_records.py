@@ -1,6 +1,8 @@
 """Records: what is written reads back the same, what cannot be read is named, and nothing in a record is executed."""
 
 import json
+import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,34 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gradcheck import Kind, Report, Verdict, check, search
+from gradcheck.judge.closer import look as take_look
+from gradcheck.render.block import block
 from gradcheck.render.cases import LARGEST, decode, encode
-from gradcheck.render.records import SCHEMA, append, case_of, read, record, report_of, save
+from gradcheck.render.records import SCHEMA, append, case_of, look_of, read, record, report_of, save
+from gradcheck.render.text import drawn
 
 X = np.array([[0.3, -1.2], [1.1, 0.4]])
 DTYPES = ["bool", "int8", "int64", "uint64", "float16", "float32", "float64", "complex64", "complex128", "longdouble"]
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["nan", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
 def failing() -> Report:
     return search((np.sin, lambda i, g: (2 * g * np.cos(i[0]),)), x=("n",), seed=0, max_examples=20)
+
+
+def _good() -> dict[str, Any]:
+    target = (np.sin, lambda i, g: (2 * g * np.cos(i[0]),))
+    report = check(target, X)
+    return record(report, target_ref="m:f", case=(X,), look=take_look(target, X, report=report))
+
+
+GOOD = _good()
 
 
 def through_json(value: Any) -> Any:
@@ -153,10 +174,91 @@ def test_a_line_that_cannot_be_read_is_named_and_the_others_are_kept(tmp_path: P
     assert words[1] == "no record of gradcheck: it has no schema number"
     assert words[2] == f"schema {SCHEMA + 1} is newer than {SCHEMA}, which this gradcheck reads; upgrade it"
     assert words[3].startswith("not UTF-8: ")
-    assert words[4] == "no field 'findings'"
-    assert words[5] == "no field 'UNHEARD_OF'"
-    assert words[6].startswith("a field of the wrong type: ")
-    assert words[7] == "no field 'report'"
+    assert words[4] == "report: there is no field findings"
+    assert words[5] == "report: findings: kind: 'UNHEARD_OF' is no known name"
+    assert words[6] == "report: 7 is no object"
+    assert words[7] == "there is no field id"
+    assert words[8].startswith("nested too deeply to be read")
+
+
+CURVE = {
+    "input": "x", "index": [0], "step": [1.0], "distance": [1.0], "error": [1.0], "noise": [1.0], "truncation": [1.0],
+    "chosen": 1.0, "bound": 1.0,
+}  # fmt: skip
+ENTRIES = {"input": "x", "shape": [2], "position": [1], "claimed": [1.0], "error": ["nan"], "bound": [1.0]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["report", "examples"], 0, "examples: 0 is below 1"),
+        (["report", "examples"], "3", "report: examples: '3' is no count"),
+        (["report", "evaluations"], True, "report: evaluations: True is no whole number"),
+        (["report", "resolution"], "wide", "report: resolution: 'wide' is no number"),
+        (["report", "resolution"], 10**400, "is no number of 64 bits"),
+        (["report", "findings"], [], "findings: a FAIL has none"),
+        (["report", "findings", 0, "bound"], [1, 2], r"report: findings: bound: \[1, 2\] is no number"),
+        (["report", "findings", 0, "sweep"], [[1, 2]], r"sweep: \[1, 2\] is no list of 3"),
+        (["report", "blocks", 0, "shape"], [-1], "report: blocks: shape: -1 is no count"),
+        (["environment"], ["linux"], "environment: .* is no object"),
+        (["case", "sizes"], {"n": "2"}, "sizes: '2' is no count"),
+        (["look"], 7, "7 is no object"),
+        (["look"], {"curve": CURVE | {"noise": []}, "entries": [], "evaluations": 0}, "columns of .0, 1. values"),
+        (["look"], {"curve": CURVE | {"step": [0.0]}, "entries": [], "evaluations": 0}, "0.0 is no positive number"),
+        (["look"], {"curve": None, "entries": [ENTRIES | {"position": [2]}], "evaluations": 0}, "past the last of 2"),
+    ],
+)
+def test_a_field_that_cannot_be_drawn_is_named(tmp_path: Path, path: list[Any], value: Any, words: str) -> None:
+    """What was read can be shown: a wrong type, length or range anywhere is a complaint with the way to the field."""
+    made = json.loads(json.dumps(record(failing(), target_ref="m:f")))
+    *way, last = path
+    place: Any = made
+    for step in way:
+        place = place[step]
+    place[last] = value
+    (tmp_path / "a.jsonl").write_text(json.dumps(made) + "\n")
+    records, complaints = read([tmp_path / "a.jsonl"])
+    assert records == []
+    assert re.search(words, complaints[0]), complaints
+
+
+def test_a_look_reads_back(tmp_path: Path) -> None:
+    """The data of the plots, with what JSON has no number for; fields of a later schema are left alone."""
+    told = {"curve": CURVE | {"later": 1}, "entries": [ENTRIES], "evaluations": 3}
+    append(tmp_path / "a.jsonl", record(failing(), target_ref="m:f") | {"look": told})
+    records, complaints = read([tmp_path / "a.jsonl"])
+    assert complaints == []
+    look = look_of(records[0])
+    assert look is not None
+    assert look.curve is not None
+    assert look.curve.step == (1.0,)
+    assert np.isnan(look.entries[0].error[0])
+    assert look_of(record(failing(), target_ref="m:f")) is None
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.data())
+def test_whatever_is_spoilt_a_file_is_read_and_what_was_read_is_shown(data: st.DataObject) -> None:
+    """One value of a record replaced by another: it is read or reported, and what was read has a block."""
+    made = json.loads(json.dumps(GOOD))
+    place: Any = made
+    while True:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = data.draw(st.sampled_from(list(keys)))
+        if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+            place = place[key]
+            continue
+        place[key] = data.draw(JSON)
+        break
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.jsonl"
+        path.write_text(json.dumps(made) + "\n", encoding="utf-8")
+        records, complaints = read([path])
+    assert len(records) + len(complaints) == 1
+    for one in records:
+        assert block(report_of(one))
+        if (look := look_of(one)) is not None:
+            assert drawn(look)
 
 
 def test_nothing_in_a_record_is_executed(tmp_path: Path) -> None:

@@ -118,8 +118,8 @@ def test_another_layer_can_be_judged_at_the_recorded_inputs(made: dict[str, Any]
         ({"ref": "zoo_of_replay:gone"}, "has no attribute gone"),
         ({"ref": "tests/test_a.py::test_b"}, "tests/test_a.py::test_b is a test: run pytest tests/test_a.py::test_b"),
         ({"case": None}, "the record has no case"),
-        ({"case": {"python": "Case", "missing": "too large"}}, "the case was not kept as data: too large"),
-        ({"case": {"python": "Case", "inputs": [{"array": 7}]}}, "is no value of a case"),
+        ({"case": {"python": "Case", "sizes": {}, "missing": "too large"}}, "the case was not kept as data: too large"),
+        ({"case": {"python": "Case", "sizes": {}, "inputs": [{"array": 7}]}}, "is no value of a case"),
         ({"options": {"tolerance": 1}}, "unexpected keyword argument 'tolerance'"),
     ],
 )

@@ -16,10 +16,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradcheck.judge.closer import Curve, Entries, Look
 from gradcheck.render import plots
 from gradcheck.render.block import block
-from gradcheck.render.records import Record, report_of
+from gradcheck.render.records import Record, look_of, report_of
 from gradcheck.render.scale import decades
 from gradcheck.report import Report, Verdict, place
 
@@ -141,29 +140,6 @@ def _pictures(one: Seen, scope: str) -> list[tuple[str, Markup]]:
             drawn.append((f"|error|/bound of {place(entries.input)}, the worst ringed", picture))
         drawn.append((f"{place(entries.input)}: backward against finite difference, {which}", plots.against(entries)))
     return [(caption, Markup(_scoped(svg, f"{scope}{n}"))) for n, (caption, svg) in enumerate(drawn)]
-
-
-def look_of(made: Record) -> Look | None:
-    """The closer look that a record holds; None where there is none, or none that can be drawn."""
-    told = made.get("look")
-    try:
-        if told is None:
-            return None
-        curve = None if told["curve"] is None else Curve(**{k: _plain(v) for k, v in told["curve"].items()})
-        entries = tuple(Entries(**{k: _plain(v) for k, v in block.items()}) for block in told["entries"])
-        for rows in entries:
-            if len({len(rows.position), len(rows.claimed), len(rows.error), len(rows.bound)}) > 1 or not rows.shape:
-                return None
-        return Look(curve, entries, int(told["evaluations"]))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-
-
-def _plain(value: Any) -> Any:
-    """Lists as tuples, and strings for numbers that JSON does not have as numbers."""
-    if isinstance(value, list):
-        return tuple(float(v) if v in ("nan", "inf", "-inf") else v for v in value)
-    return float(value) if value in ("nan", "inf", "-inf") else value
 
 
 def _scoped(svg: str, scope: str) -> str:

@@ -7,34 +7,17 @@ does not cost the others, and none is lost in silence.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gradcheck.render.cases import decode, encode
+from gradcheck.render.cases import encode
 from gradcheck.render.environment import environment
-from gradcheck.report import Block, Finding, Kind, Report, Verdict
+from gradcheck.render.schema import SCHEMA, TOLD, Record, case_of, checked, look_of, report_of
+from gradcheck.report import Kind, Report, Verdict
 
-SCHEMA = 1
-"""Goes up when a reader of the old schema would misread the new one; a field that is added does not raise it."""
-
-Record = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A recorded case: the inputs, and the sizes that the layer was built with, if it was built for them.
-
-    `python` is the expression that the case was printed as, which is shown and never evaluated.
-    """
-
-    inputs: tuple[Any, ...]
-    sizes: Mapping[str, int]
-    python: str
-
-    def __repr__(self) -> str:
-        return self.python
+__all__ = ["SCHEMA", "Record", "append", "case_of", "look_of", "read", "record", "report_of", "save"]
 
 
 def record(
@@ -59,7 +42,7 @@ def record(
     (1, 'pass', 1e-11)
     """
     told = _jsonable(
-        {f.name: getattr(report, f.name) for f in fields(report) if f.name not in ("verdict", "target", "case")}
+        {name: getattr(report, name) for name in TOLD}
         | {"findings": [asdict(finding) for finding in report.findings], "blocks": [asdict(b) for b in report.blocks]}
         | {"resolutions": list(report.resolutions.items())}
     )
@@ -113,38 +96,11 @@ def read(paths: Iterable[str | Path]) -> tuple[list[Record], list[str]]:
                 source = f"{path}:{number}"
                 try:
                     made = _read(line)
-                except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     complaints.append(f"{source}: skipped: {_words(error)}")
                 else:
                     records.append(made | {"source": source})
     return records, complaints
-
-
-def report_of(made: Record) -> Report:
-    """The Report that was recorded; its case has the recorded inputs, decoded when asked for by `case_of`.
-
-    Raises ValueError, TypeError or KeyError where the record does not have the shape of the schema.
-    """
-    told = {name: made["report"][name] for name in (f.name for f in fields(Report)) if name in made["report"]}
-    for name in ("kinks", "reasons", "notes"):
-        told[name] = tuple(str(line) for line in told[name])
-    told["findings"] = tuple(_finding(finding) for finding in told["findings"])
-    told["blocks"] = tuple(_block(block) for block in told["blocks"])
-    told["resolutions"] = {name: _number(value) for name, value in told["resolutions"]}
-    told["resolution"] = _number(told["resolution"])
-    case = made["case"]
-    shown = None if case is None else Case((), case.get("sizes", {}), str(case["python"]))
-    return Report(Verdict(made["verdict"]), str(made["target"]), case=shown, **told)
-
-
-def case_of(made: Record) -> Case:
-    """The recorded case with its inputs. Raises ValueError, with the reason, where they were not kept."""
-    case = made["case"]
-    if case is None:
-        raise ValueError("the record has no case: a PASS is recorded by its margins alone")
-    if "inputs" not in case:
-        raise ValueError(f"the case was not kept as data: {case.get('missing', 'no reason given')}")
-    return Case(tuple(decode(value) for value in case["inputs"]), dict(case.get("sizes", {})), str(case["python"]))
 
 
 # -- writing --------------------------------------------------------------------------------------------------------
@@ -193,8 +149,7 @@ def _read(line: bytes) -> Record:
         raise ValueError("no record of gradcheck: it has no schema number")
     if made["schema"] > SCHEMA:
         raise ValueError(f"schema {made['schema']} is newer than {SCHEMA}, which this gradcheck reads; upgrade it")
-    report_of(made)
-    return made
+    return checked(made)
 
 
 def _words(error: Exception) -> str:
@@ -202,43 +157,4 @@ def _words(error: Exception) -> str:
         return f"not JSON: {error.msg} at column {error.colno}"
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8: {error.reason} at byte {error.start}"
-    if isinstance(error, KeyError):
-        return f"no field {error}"
-    return f"{error}" if type(error) is ValueError else f"a field of the wrong type: {error}"
-
-
-def _finding(told: Mapping[str, Any]) -> Finding:
-    return Finding(
-        Kind[told["kind"]],
-        str(told["message"]),
-        told["input"],
-        _index(told["index"]),
-        _index(told["output"]),
-        _number(told["claimed"]),
-        _number(told["numeric"]),
-        _number(told["bound"]),
-        tuple(Kind[name] for name in told["kinds"]),
-        tuple(str(line) for line in told["evidence"]),
-        tuple((_number(step), _number(slope), _number(noise)) for step, slope, noise in told["sweep"]),
-    )
-
-
-def _block(told: Mapping[str, Any]) -> Block:
-    shape, index = _index(told["shape"]), _index(told["index"])
-    numbers = (_number(told[name]) for name in ("claimed", "numeric", "bound"))
-    return Block(told["input"], shape or (), str(told["dtype"]), Verdict(told["verdict"]), index, *numbers)
-
-
-def _index(told: list[int] | None) -> tuple[int, ...] | None:
-    return None if told is None else tuple(int(n) for n in told)
-
-
-def _number(told: Any) -> Any:
-    """A number, written as a string where it is not finite and as a pair where it is complex."""
-    if isinstance(told, list):
-        return complex(*(_number(part) for part in told))
-    return float(told) if isinstance(told, str | int | float) else None if told is None else _refuse(told)
-
-
-def _refuse(told: Any) -> None:
-    raise ValueError(f"{told!r:.60} is no number")
+    return f"nested too deeply to be read: {error}" if isinstance(error, RecursionError) else str(error)

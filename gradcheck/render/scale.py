@@ -44,7 +44,7 @@ def grid_of(entries: "Entries", worst: tuple[int, ...] | None = None) -> tuple[A
         return None, None
     values = ratios_of(entries)
     columns = entries.shape[-1]
-    if worst is None or len(worst) != len(entries.shape):
+    if worst is None or len(worst) != len(entries.shape) or any(np.greater_equal(worst, entries.shape)):
         flat = int(np.argmax(values))
     else:
         flat = int(np.ravel_multi_index(worst, entries.shape))

@@ -44,11 +44,11 @@ def v_curve(curve: "Curve", width: int = 80, height: int = 16) -> str:
     cells = [[" "] * columns for _ in range(height)]
     for line in cells:
         line[column(min(max(curve.chosen, curve.step[0]), curve.step[-1]))] = ":"
-    if curve.bound > 0:
+    if 0 < curve.bound < math.inf:
         cells[row(curve.bound)] = ["="] * columns
     for mark, values in series:
         for step, value in zip(curve.step, values, strict=True):
-            if value > 0 and 0 <= row(value) < height:
+            if 0 < value < math.inf and 0 <= row(value) < height:
                 cells[row(value)][column(step)] = mark
     labels = {row(10.0**power): f"1e{power:+03d}" for power in (low, (low + high) // 2, high)}
     lines = [f"{labels.get(n, ''):>{left - 1}} |{''.join(line).rstrip()}" for n, line in enumerate(cells)]
