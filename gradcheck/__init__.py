@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gradcheck.adapters.layer import from_functions as from_functions
     from gradcheck.adapters.layer import from_layer as from_layer
     from gradcheck.adapters.autograd_ import from_autograd as from_autograd
+    from gradcheck.adapters.design import by_design as by_design
     from gradcheck.adapters.jax_ import from_jax as from_jax
     from gradcheck.adapters.tapes import from_tape as from_tape
     from gradcheck.adapters.torch_ import from_torch as from_torch
@@ -41,6 +42,7 @@ _HOME = {
     "from_functions": "gradcheck.adapters.layer",
     "from_layer": "gradcheck.adapters.layer",
     "from_torch": "gradcheck.adapters.torch_",
+    "by_design": "gradcheck.adapters.design",
     "from_tape": "gradcheck.adapters.tapes",
     "from_autograd": "gradcheck.adapters.autograd_",
     "from_jax": "gradcheck.adapters.jax_",
