@@ -65,6 +65,13 @@ def test_letters_fixtures_parameters_and_strategies_reach_the_function(pytester)
     def test_joint(x, y):
         return x * y, lambda dy: (dy * y, dy * x)
 
+    @pytest.mark.parametrize("a", [1.0, 2.0])
+    def below(x, a, power=2):
+        return a * x**power, lambda dy: (power * a * x * dy,)
+
+    test_below = gc.verify(x=("n",), max_examples=5)(below)
+    test_lambda = gc.verify(x=("n",), max_examples=5)(lambda x: (2 * x, lambda dy: (2 * dy,)))
+
     class TestMethods:
         @gc.verify(x=("n",), max_examples=5)
         def test_method(self, x):
@@ -77,7 +84,7 @@ def test_letters_fixtures_parameters_and_strategies_reach_the_function(pytester)
         """,
         "-Werror",
         "--strict-markers",
-    ).assert_outcomes(passed=7)
+    ).assert_outcomes(passed=10)
 
 
 def test_the_parameters_of_a_test_are_judged_apart(pytester):
@@ -225,6 +232,22 @@ def test_a_wrong_call_of_the_fixture_names_value_and_remedy(pytester, call, word
 def test_a_wrong_use_of_verify_is_refused_where_it_stands(pytester, decorator, words):
     """While the file is collected, with the value and the remedy."""
     result = run(pytester, f"@{decorator}\ndef test_it(x):\n    return x, lambda dy: (dy,)\n")
+    result.assert_outcomes(errors=1)
+    assert f"E   {words}" in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("definition", "words"),
+    [
+        ("async def test_it(x)", "TypeError: verify makes a test of a plain function, got <function test_it at"),
+        ("class TestIt", "TypeError: verify makes a test of a plain function, got <class 'test_it.TestIt'>: decorate"),
+        ("def test_it(x, /)", "TypeError: test_it takes x, which cannot be given by name, and verify gives all so"),
+        ("def test_it(*x)", "TypeError: test_it takes *x, which cannot be given by name, and verify gives all so"),
+    ],
+)
+def test_what_verify_cannot_call_is_refused(pytester, definition, words):
+    """A coroutine, a class, and parameters without a name."""
+    result = run(pytester, f"@gc.verify(x=('n',))\n{definition}:\n    pass\n")
     result.assert_outcomes(errors=1)
     assert f"E   {words}" in result.stdout.str()
 

@@ -44,7 +44,7 @@ def judge(
     strategy = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], st.SearchStrategy) else None
     if strategy is None and bool(inputs) == bool(shapes):
         raise TypeError(
-            f'gradcheck got {"both arrays and" if inputs else "neither arrays nor"} shapes: give arrays to judge at, '
+            f"gradcheck got {'both arrays and' if inputs else 'neither arrays nor'} shapes: give arrays to judge at, "
             f'or shapes by letter such as x=("n", "k"), or a strategy for the tuple of inputs'
         )
     if inputs and strategy is None:
