@@ -109,7 +109,7 @@ ANY = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=60)
 @given(ANY, st.sampled_from([80, 120]))
 def test_any_report_has_a_short_first_line_and_no_control_characters(report: Report, width: int) -> None:
     """Whatever names, messages and numbers it holds: nothing steers the terminal, no line is blank at its end."""

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from gradcheck import Report, Verdict, check, from_pair
+from gradcheck.__main__ import main
 from gradcheck.judge.closer import look
 from gradcheck.render import html
 from gradcheck.render.records import append, read, record
@@ -318,11 +319,19 @@ def test_the_command_merges_shards_and_says_what_it_skipped(tmp_path: Path) -> N
         (["a.jsonl"], "the following arguments are required: -o/--out"),
     ],
 )
-def test_what_cannot_be_made_a_page_of_is_a_usage_error(tmp_path: Path, arguments: list[str], words: str) -> None:
+def test_what_cannot_be_made_a_page_of_is_a_usage_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
     """Exit code 4 and one sentence, and no page."""
-    append(tmp_path / "a.jsonl", passing())
-    (tmp_path / "empty.jsonl").touch()
-    done = gradcheck("report", *arguments, cwd=tmp_path)
-    assert done.returncode == 4
-    assert words in done.stderr
-    assert not (tmp_path / "out.html").exists()
+    monkeypatch.chdir(tmp_path)
+    append("a.jsonl", passing())
+    Path("empty.jsonl").touch()
+    with pytest.raises(SystemExit) as left:
+        main(["report", *arguments])
+    assert left.value.code == 4
+    assert words in capsys.readouterr().err
+    assert not Path("out.html").exists()

@@ -47,7 +47,7 @@ def through_json(value: Any) -> Any:
     return decode(json.loads(json.dumps(encode(value), allow_nan=False)))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(
     st.sampled_from(DTYPES).flatmap(lambda name: hnp.arrays(np.dtype(name), hnp.array_shapes(min_dims=0, min_side=0)))
 )
@@ -236,7 +236,7 @@ def test_a_look_reads_back(tmp_path: Path) -> None:
     assert look_of(record(failing(), target_ref="m:f")) is None
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_whatever_is_spoilt_a_file_is_read_and_what_was_read_is_shown(data: st.DataObject) -> None:
     """One value of a record replaced by another: it is read or reported, and what was read has a block."""

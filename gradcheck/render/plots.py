@@ -49,7 +49,7 @@ def v_curve(curve: "Curve") -> str:
         if sizes:  # the truncation line would stretch the axis to where nothing was seen
             axes.set_ylim(min(sizes) / 3, max(sizes) * 3)
         axes.set(xlabel="step h", ylabel="distance")
-        axes.minorticks_off()  # eight to a decade, over twenty decades
+        _plain(axes)
         axes.legend(loc="upper center", bbox_to_anchor=(0.45, 1.26), ncols=2)
         return _svg(figure, "V-curve: error of the central difference against its step")
 
@@ -118,6 +118,7 @@ def calls(seen: Sequence[tuple[int, float]]) -> str:
         figure, axes = _figure(7.2, 2.6)
         axes.loglog(*zip(*sorted(set(seen)), strict=True), "o", ms=3, color=_OWN, alpha=0.6)
         axes.set(xlabel="entries of all inputs and parameters", ylabel="forward calls an example")
+        _plain(axes)
         axes.grid(visible=True, lw=0.6)
         return _svg(figure, "forward calls against entries")
 
@@ -126,8 +127,15 @@ def _figure(width: float, height: float, *, legend: int = 0, right: float = 0.1)
     """A figure with room for labels, in inches, since text does not scale, and for so many lines of legend above."""
     figure = Figure(figsize=(width, height))
     figure.patch.set_visible(False)
-    figure.subplots_adjust(0.62 / width, 0.45 / height, 1 - right / width, 1 - (0.12 + 0.17 * legend) / height)
+    figure.subplots_adjust(0.78 / width, 0.45 / height, 1 - right / width, 1 - (0.12 + 0.17 * legend) / height)
     return figure, figure.add_subplot()
+
+
+def _plain(axes: Any) -> None:
+    """Powers of ten as 1e-06 and nothing between: typeset ones, and eight ticks a decade, take most of the time."""
+    axes.minorticks_off()
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:.0e}")
 
 
 def _shown(values: Sequence[float]) -> list[float]:
