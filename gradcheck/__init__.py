@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gradcheck.adapters.design import by_design as by_design
     from gradcheck.adapters.jax_ import from_jax as from_jax
     from gradcheck.adapters.tapes import from_tape as from_tape
+    from gradcheck.adapters.tensorflow_ import from_tensorflow as from_tensorflow
     from gradcheck.adapters.torch_ import from_torch as from_torch
     from gradcheck.judge import assert_gradients as assert_gradients
     from gradcheck.judge import check as check
@@ -41,6 +42,7 @@ _HOME = {
     "as_target": "gradcheck.adapters",
     "from_functions": "gradcheck.adapters.layer",
     "from_layer": "gradcheck.adapters.layer",
+    "from_tensorflow": "gradcheck.adapters.tensorflow_",
     "from_torch": "gradcheck.adapters.torch_",
     "by_design": "gradcheck.adapters.design",
     "from_tape": "gradcheck.adapters.tapes",

@@ -22,7 +22,7 @@ class Adapter(Protocol):
     adapt: Callable[..., Target]
 
 
-ADAPTERS: tuple[str, ...] = ("torch_", "jax_", "autograd_", "tapes", "layer")
+ADAPTERS: tuple[str, ...] = ("torch_", "jax_", "autograd_", "tensorflow_", "tapes", "layer")
 """Own adapters, by module; asked in this order, before those of other packages. `layer` is last: it tells by names."""
 
 

@@ -1,0 +1,128 @@
+"""TensorFlow: functions of tensors, tf.custom_gradient and Keras layers as targets."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.derivatives import Pushforward, bound, derivative, unbound
+from gradcheck.adapters.flat import Array, away_from_constants, flattened, framework, name_of, names_of
+from gradcheck.adapters.trees import leaves
+from gradcheck.target import Pullback, Target
+
+
+def recognises(obj: Any) -> bool:
+    """Whether an object is TensorFlow's or Keras': a layer, a tf.function, a custom_gradient; imports neither."""
+    if "tensorflow" not in sys.modules or isinstance(obj, type) or not callable(obj):
+        return False
+    homes = {str(getattr(kind, "__module__", "")).split(".")[0] for kind in (obj, *type(obj).__mro__)}
+    return bool(homes & {"tensorflow", "keras", "tf_keras"}) or hasattr(obj, "_tf_decorator")
+
+
+def adapt(obj: Any, **options: Any) -> Target:
+    """The entry of this adapter for `as_target`: `from_tensorflow`."""
+    return from_tensorflow(obj, **options)
+
+
+def from_tensorflow(function: Any, *, name: str | None = None, frozen: Iterable[int | str] = ()) -> Target:
+    """A target from a function of TensorFlow's tensors or a Keras layer, whose trainable variables are judged.
+
+    Inputs are NumPy arrays or tensors, nested or not. A Keras layer computes in its own dtype, float32 unless it was
+    made with another: `Dense(3, dtype="float64")` is judged more sharply. Random state that a layer keeps starts from
+    the same for every call. Raises TypeError for what cannot be called. Source: Abadi et al., TensorFlow, OSDI 2016.
+    """
+    framework("tensorflow", "from_tensorflow")
+    label = derivative(name or name_of(function), 1, "reverse")
+    if not callable(function):
+        raise TypeError(f"from_tensorflow takes a function of tensors or a Keras layer, got {function!r:.60}")
+    names = names_of(getattr(function, "call", function))
+
+    def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
+        flat = flattened(inputs, names, _is_array, frozen, label)
+        arrays = [np.array(leaf) for leaf in flat.originals]
+        moving = [a.dtype.kind in "fc" and i not in flat.frozen for i, a in enumerate(arrays)]
+        function(*flat.rebuilt(_tensors(arrays)))  # a Keras layer makes its variables when first called
+        trained = {_label(v): _variable(v) for v in getattr(function, "trainable_variables", ())}
+        kept = [_variable(v) for v in getattr(function, "non_trainable_variables", ())]
+        parameters, notes = away_from_constants({k: np.array(v.numpy()) for k, v in trained.items()})
+        call = Call(
+            lambda values: function(*flat.rebuilt(values)), [*trained.values()], kept, moving + [True] * len(trained)
+        )
+        return bound(label, call, call.moving, (*flat.names, *parameters), parameters, notes, "reverse"), tuple(arrays)
+
+    return unbound(label, names, bind)
+
+
+@dataclass(frozen=True)
+class Call:
+    """run: from input tensors to outputs. variables: the parameters, last among the inputs. kept: other state."""
+
+    run: Callable[[Sequence[Any]], Any]
+    variables: Sequence[Any]
+    kept: Sequence[Any]
+    moving: Sequence[bool]
+
+    def outputs(self, arrays: Sequence[Array]) -> list[Array]:
+        """The float outputs, copied."""
+        with self._recorded(arrays) as (_, _, outputs):
+            return [np.array(o) for o in outputs]
+
+    def linearize(self, arrays: Sequence[Array]) -> Pullback:
+        """A persistent tape, gone back through as often as asked."""
+        tensorflow: Any = sys.modules["tensorflow"]
+        with self._recorded(arrays) as (tape, values, outputs):
+            sources = [v for v, moves in zip(values, self.moving, strict=True) if moves]
+
+        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
+            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+            seeds = [tensorflow.constant(np.array(c), o.dtype) for c, o in zip(cotangents, outputs, strict=True)]
+            zero = tensorflow.UnconnectedGradients.ZERO
+            found = iter(tape.gradient(outputs, sources, seeds, unconnected_gradients=zero))
+            return tuple(np.array(tensorflow.convert_to_tensor(next(found))) if m else None for m in self.moving)
+
+        return pullback
+
+    def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
+        """Not offered."""
+        raise NotImplementedError("from_tensorflow judges the backward pass only")
+
+    @contextmanager
+    def _recorded(self, arrays: Sequence[Array]) -> Iterator[tuple[Any, list[Any], list[Any]]]:
+        """A tape, the inputs and the float outputs; the layer's variables hold the parameters for so long."""
+        tensorflow: Any = sys.modules["tensorflow"]
+        count = len(arrays) - len(self.variables)
+        state = [(v, np.array(v.numpy())) for v in (*self.variables, *self.kept)]
+        try:
+            for variable, array in zip(self.variables, arrays[count:], strict=True):
+                variable.assign(array.astype(variable.numpy().dtype))
+            tensors = _tensors(arrays[:count])
+            with tensorflow.GradientTape(persistent=True) as tape:
+                tape.watch([t for t, moves in zip(tensors, self.moving, strict=False) if moves])
+                outputs = [leaf for _, leaf in leaves(self.run(tensors))]
+            found = [o for o in outputs if tensorflow.is_tensor(o) and (o.dtype.is_floating or o.dtype.is_complex)]
+            yield tape, [*tensors, *self.variables], found
+        finally:
+            for variable, before in state:
+                variable.assign(before)
+
+
+def _tensors(arrays: Sequence[Array]) -> list[Any]:
+    tensorflow: Any = sys.modules["tensorflow"]
+    return [tensorflow.constant(np.array(a)) for a in arrays]
+
+
+def _variable(variable: Any) -> Any:
+    """The tf.Variable itself, which a Keras 3 variable holds as its value."""
+    value = getattr(variable, "value", None)
+    return variable if value is None or callable(value) else value
+
+
+def _label(variable: Any) -> str:
+    return str(getattr(variable, "path", None) or variable.name)
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray | np.generic) or bool(sys.modules["tensorflow"].is_tensor(leaf))
