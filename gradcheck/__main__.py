@@ -201,7 +201,7 @@ def _report(parser: Parser, paths: list[str], out: str) -> int:
     except ValueError as error:
         parser.error(str(error))
     failing = sum(made["verdict"] == "fail" for made in records)
-    print(f"{out}: {len(records)} verdicts, {failing} of them FAIL")
+    print(f"{out}: {len(records)} verdict{'s' if len(records) > 1 else ''}, {failing} FAIL")
     return OK
 
 

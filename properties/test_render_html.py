@@ -305,7 +305,7 @@ def test_the_command_merges_shards_and_says_what_it_skipped(tmp_path: Path) -> N
         file.write('{"schema": 1, "ver')
     done = gradcheck("report", "a.jsonl", "b.jsonl", "-o", "out.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "out.html: 2 verdicts, 1 of them FAIL\n"
+    assert done.stdout == "out.html: 2 verdicts, 1 FAIL\n"
     assert re.match(r"b\.jsonl:2: skipped: not JSON: ", done.stderr)
     assert "b.jsonl:2: skipped: not JSON" in (tmp_path / "out.html").read_text(encoding="utf-8")
 
