@@ -273,3 +273,45 @@ def test_a_gradient_computed_from_a_subnormal_value_is_not_accused(x: list[float
     product = from_pair(lambda x: x.prod(-1), lambda i, g: (g * i[0].prod() / i[0],))
     for seed in range(EXAMPLES):
         assert check(product, np.array(x), seed=seed).verdict is not Verdict.FAIL
+
+
+def _cross_entropy(z: Any) -> Any:
+    return np.maximum(z, 0) - z + np.log1p(np.exp(-abs(z)))
+
+
+@pytest.mark.parametrize("z", [20.0, 30.0, 36.0, 40.0, 55.0, 300.0, 700.0])
+def test_a_claim_that_cancels_is_not_accused_of_what_its_terms_round_to(z: float) -> None:
+    """σ(20) − 1 = −2e-9 is made of terms that are 1: off by 5e-8 of itself, and exactly 0 from 37 on."""
+    entropy = from_pair(_cross_entropy, lambda i, g: (g * (special.expit(i[0]) - 1),))
+    negated = from_pair(_cross_entropy, lambda i, g: (g * (1 - special.expit(i[0])),))
+    for seed in range(EXAMPLES // 8):
+        assert check(entropy, np.array([z]), seed=seed).verdict is not Verdict.FAIL
+        assert check(entropy, np.array([z, 0.5, -z]), seed=seed).verdict is not Verdict.FAIL
+        assert check(negated, np.array([0.5, -z]), seed=seed).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("name", ["log", "sqrt", "relu", "abs", "leaky relu"])
+@pytest.mark.parametrize("low", [-15, -30])
+def test_entries_of_very_different_size_are_not_accused(name: str, low: int) -> None:
+    """Values from 1e-30 to 1 in one block: the steps that suit the largest cross zero at the smallest."""
+    f, slope = {
+        "log": (np.log, lambda x: 1 / x),
+        "sqrt": (np.sqrt, lambda x: 0.5 / np.sqrt(x)),
+        "relu": (lambda x: np.maximum(x, 0), lambda x: (x > 0) * 1.0),
+        "abs": (np.abs, np.sign),
+        "leaky relu": (lambda x: np.maximum(x, -x / 2), lambda x: np.where(x > 0, 1, -0.5)),
+    }[name]
+    for seed in range(EXAMPLES):
+        rng = np.random.default_rng([seed, -low])
+        x = 10 ** rng.uniform(low, 0, 4) * (1 if name in ("log", "sqrt") else rng.choice([-1, 1], 4))
+        assert check(from_pair(f, lambda i, g: (g * slope(i[0]),)), x, seed=seed).verdict is not Verdict.FAIL, x
+
+
+@pytest.mark.parametrize("n", [4, 5, 6])
+def test_an_ill_conditioned_linear_map_is_not_accused(n: int) -> None:
+    """A Hilbert matrix of five rows has condition 5e5, and no move of the right-hand side shows it."""
+    matrix = 1 / (np.arange(n)[:, None] + np.arange(n) + 1)
+    solve = from_pair(lambda b: np.linalg.solve(matrix, b), lambda i, g: (np.linalg.solve(matrix.T, g),))
+    for seed in range(EXAMPLES // 8):
+        for b in (np.zeros(n), np.ones(n), np.random.default_rng(seed).normal(size=n)):
+            assert check(solve, b, seed=seed).verdict is not Verdict.FAIL

@@ -386,3 +386,23 @@ def test_a_mistake_in_no_pattern_is_told_by_its_numbers() -> None:
     report = check(from_pair(np.sin, lambda i, g: (g * np.cos(i[0]) * odd,)), np.array([0.3, 1.1, -2.0, 0.2, 2.5]))
     assert "the finite difference" in report.headline()
     assert "pattern" not in report.headline()
+
+
+@pytest.mark.parametrize("wrong", ["k", "m", "n"])
+def test_one_axis_past_a_vector_instruction_is_drawn_beside_others(wrong: str) -> None:
+    """What is lost past the eighth entry of one axis of a dense layer is met within 200 examples, whichever axis."""
+
+    def vjp(inputs: tuple[Any, ...], g: Any) -> Any:
+        x, w, _ = inputs
+        dx, dw, db = g @ w.T, x.T @ g, g.sum(0)
+        if wrong == "k":
+            dx[:, 8:] = 0
+        elif wrong == "m":
+            db[8:] = 0
+        else:
+            dw = x[:8].T @ g[:8]
+        return dx, dw, db
+
+    dense = from_pair(lambda x, w, b: x @ w + b, vjp)
+    for seed in range(5):
+        assert search(dense, x=("n", "k"), w=("k", "m"), b=("m",), seed=seed).verdict is Verdict.FAIL

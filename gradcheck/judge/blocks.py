@@ -6,7 +6,8 @@ quiet outputs with a cotangent that lifts them.
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, as_real, differentiable
+from gradcheck.judge.bench import Array, differentiable
+from gradcheck.judge.doubts import Doubts
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks, bad_subgradient
 from gradcheck.judge.outcome import Outcome
@@ -26,12 +27,12 @@ class Blocks:
         self.cotangents = cotangents
         self.rng = rng
         self.kinks = Kinks(prober, hearing, rng)
+        self.doubts = Doubts(prober, hearing, self.kinks, rng)
         self.findings: list[Finding] = []
-        self.notes: list[str] = []
         self._face = 0.0  # eps of a lower precision found behind the dtype
 
     def probe(self) -> list[Outcome]:
-        """One outcome a block; `findings` and `notes` fill up. Raises BudgetError."""
+        """One outcome a block; `findings` fills up. Raises BudgetError."""
         outcomes = [
             self._probe_block(b)
             for b, position in enumerate(self.bench.blocks)
@@ -53,7 +54,7 @@ class Blocks:
         size = claims[0].size
         for turn in range(1 if size == 1 else 2):
             signs = self._signs(size) if turn else np.where(claims[0] == 0, self._signs(size), np.sign(claims[0]))
-            sweep = self._sweep(b, signs * self._lengths(position), claims)
+            sweep = self._sweep(b, signs * self.prober.lengths(position, self.rng), claims)
             if not sweep.steps:
                 outcome.reason = f"forward is not defined, or far too fast, around {place(outcome.label)}; move it"
                 return outcome
@@ -91,17 +92,8 @@ class Blocks:
         """Take in one sweep; True when the block needs no other, because it fails."""
         outcome.take(sweep)
         for k, reading in enumerate(sweep.readings()):
-            if not reading.persists:
+            if not reading.persists or self.doubts.settle(b, sweep, k, cotangents, claims, outcome):
                 continue
-            symmetric = self._symmetric_sweep(b, cotangents, claims)
-            if symmetric is not None:
-                outcome.replace(symmetric)
-                return False
-            told = max(self.prober.scale(self.bench.blocks[b]).small, sweep.told_from(k, reading.value))
-            if self._has_ties(b, told) and self.kinks.are_limits(b, sweep.direction, cotangents, told):
-                self.kinks.note(b, sweep)
-                outcome.forgive()
-                return False
             # only a failure needs these: a third of what the judge's import takes
             from gradcheck.judge.diagnose import diagnose
             from gradcheck.judge.locate import locate
@@ -114,33 +106,6 @@ class Blocks:
             outcome.failed = True
             return True
         return False
-
-    def _symmetric_sweep(self, b: int, cotangents: Array, claims: list[Array]) -> Sweep | None:
-        """A sweep along a symmetric move, if input and claim are symmetric matrices and the claim is right for such
-        moves.
-
-        What is symmetric and stays so (a Cholesky factorisation reads one triangle) has no other derivative to speak
-        of.
-        """
-        position = self.bench.blocks[b]
-        x = self.bench.primals[position]
-        if x.dtype.kind != "f" or x.ndim < 2 or x.shape[-1] != x.shape[-2] or x.shape[-1] < 2:
-            return None
-        square = [x, *(claim.reshape(x.shape) for claim in claims)]
-        if not all(np.allclose(a, _transposed(a), rtol=1e-6, atol=1e-9 * np.max(np.abs(a))) for a in square):
-            return None
-        for _ in range(2):
-            move = (self._signs(x.size) * self._lengths(position)).reshape(x.shape)
-            self.prober.forget(position)
-            sweep = self.prober.sweep(
-                position, (move + _transposed(move)).reshape(-1) / 2, cotangents, claims, self._wobble(b)
-            )
-            if not sweep.steps or any(not reading.is_zero for reading in sweep.readings()):
-                return None
-        note = f"{place(self.hearing.name(b))} is symmetric and its gradient symmetrised: right for symmetric moves"
-        if note not in self.notes:
-            self.notes.append(note)
-        return sweep
 
     def _judge_nonfinite(self, b: int, claim: Array, outcome: Outcome) -> None:
         """NaN or inf where the derivative is finite is a fault; where slopes diverge there is nothing to compare."""
@@ -250,20 +215,12 @@ class Blocks:
         lifted = np.where(response == 0, 0.0, self._signs(response.size) * weights / weights.max())
         dtype = np.result_type(*(m.dtype for m in self.bench.models if differentiable(m)))
         lifted = lifted.astype(np.float32 if dtype.itemsize < 8 else np.float64).astype(float)
-        gradients = ask(self.hearing, lifted)
-        claims = [gradients[b]]
+        claims = [ask(self.hearing, lifted)[b]]
         if not np.all(np.isfinite(claims[0])):
             return
-        direction = np.where(claims[0] < 0, -1.0, 1.0) * self._lengths(self.bench.blocks[b])
+        direction = np.where(claims[0] < 0, -1.0, 1.0) * self.prober.lengths(self.bench.blocks[b], self.rng)
         sweep = self.prober.sweep(self.bench.blocks[b], direction, lifted[None, :], claims)
-        if sweep.has_kinks or not any(reading.persists for reading in sweep.readings()):
-            return
-        # What is quiet may be all rounding; a wrong one is blamed after eight looks at how it rounds, not two.
-        wobbles = wobble_of(self.hearing, lifted, gradients, self._face, patterns=8)
-        sweep = self.prober.sweep(
-            self.bench.blocks[b], direction, lifted[None, :], claims, wobbles[b] if wobbles else None
-        )
-        if any(reading.persists for reading in sweep.readings()):
+        if not sweep.has_kinks and any(reading.persists for reading in sweep.readings()):
             self._read(b, sweep, lifted[None, :], claims, outcome)
 
     # -- what all of them use -----------------------------------------------------------------------------------
@@ -272,26 +229,8 @@ class Blocks:
         answers = [self.hearing.gradients, self.hearing.second][: len(self.cotangents)]
         return [answer[b] for answer in answers]
 
-    def _has_ties(self, b: int, step: float) -> bool:
-        """Whether entries are equal, or zero, or so nearly that a step is longer than what is between them."""
-        position = self.bench.blocks[b]
-        x = as_real(self.bench.primals[position])
-        if x.size > 4096:
-            return False
-        near = 2 * step * float(np.median(self.prober.unit(position)))
-        return bool(np.any(np.diff(np.sort(np.append(x, 0.0))) <= near))
-
     def _wobble(self, b: int) -> Array | None:
         return self.hearing.wobble[b] if self.hearing.wobble else None
 
     def _signs(self, size: int) -> Array:
         return self.rng.choice([-1.0, 1.0], size)
-
-    def _lengths(self, position: int) -> Array:
-        """A length for every entry, ½ to 1½ of its unit: bounded away from zero, so that no entry goes unseen."""
-        unit = self.prober.unit(position)
-        return np.asarray(unit * self.rng.integers(32, 97, unit.size) / 64)
-
-
-def _transposed(x: Array) -> Array:
-    return np.swapaxes(x, -1, -2)

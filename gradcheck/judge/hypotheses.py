@@ -326,14 +326,16 @@ def _rounded(s: Survey) -> Iterator[Guess]:
 
 
 def _batch(s: Survey) -> Iterator[Guess]:
-    """The same backward is right for the first example alone."""
+    """The same backward is right for one example alone: the one that is most wrong, where it is an example's."""
     bench = s.hearing.bench
     if len(bench.models) != 1 or not bench.models[0].ndim or bench.models[0].shape[0] < 2:
         return
     n = bench.models[0].shape[0]
     if not any(p.ndim and p.shape[0] == n for p in bench.primals):
         return
-    single = [p[:1] if p.ndim and p.shape[0] == n else p for p in bench.primals]
+    worst = int(s.entries[int(np.argmax(np.abs(s.claimed - s.numeric)))]) // (2 if s.primal.dtype.kind == "c" else 1)
+    row = worst * n // s.primal.size if s.primal.ndim and s.primal.shape[0] == n else 0
+    single = [p[row : row + 1] if p.ndim and p.shape[0] == n else p for p in bench.primals]
     spare = 60 if bench.budget is None else min(60, bench.budget - bench.evaluations)
     if spare < 1:
         return
@@ -342,7 +344,7 @@ def _batch(s: Survey) -> Iterator[Guess]:
     bench.evaluations += alone.evaluations
     bench.pullbacks += alone.pullbacks
     if right:
-        yield Guess(Kind.BATCH, f"with the first of the {n} examples alone the gradient is right")
+        yield Guess(Kind.BATCH, f"with one of the {n} examples alone the gradient is right")
 
 
 def _close(s: Survey) -> Iterator[Guess]:

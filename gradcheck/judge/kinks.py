@@ -176,7 +176,8 @@ class Kinks:
         rests = np.where(np.any(np.array(rows) != 0, axis=0), 0.1, 1.0)
         differs = np.abs(claims - here[outputs]) > 1e-3 * sizes
         seen: dict[int, list[Array]] = {1: [], 8: []}
-        for n in range(48 + 16 * _ties(self.hearing.bench.primals[position])):
+        ties = _ties(self.hearing.bench.primals[position])
+        for n in range(48 + 16 * ties):
             shrink = 8 if n % 2 else 1
             aside = reach * self.rng.uniform(-1.0, 1.0, direction.size) * (rests if n % 4 > 1 else 1.0) / shrink
             slopes = self._slopes(position, aside, direction, 0.1 * step)
@@ -192,7 +193,7 @@ class Kinks:
             between = kinked & (low - 0.05 * spread <= claims) & (claims <= high + 0.05 * spread)
             if differs.any() and between[differs].all():
                 return True
-            if n >= 47 and not kinked[differs].all():
+            if n >= max(47, 8 * ties) and not kinked[differs].all():
                 return False  # smooth hereabouts: closer by, slopes are closer too, and there is but one right claim
         return False
 
@@ -243,7 +244,7 @@ def bad_subgradient(kinks: Kinks, b: int, sweep: Sweep, support: Array, output: 
 
 def _ties(primal: Array) -> int:
     """How many entries are equal at the most: which of them comes first nearby is chance, one in so many."""
-    return int(min(12, np.unique(as_real(primal), return_counts=True)[1].max()))
+    return int(min(64, np.unique(as_real(primal), return_counts=True)[1].max()))
 
 
 def _restricted(direction: Array, support: Array) -> Array:

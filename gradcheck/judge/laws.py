@@ -136,14 +136,7 @@ def is_linear(h: Hearing) -> Iterator[Finding]:
         for b in h.disagreements(scaled, [factor * g for g in h.gradients]):
             blamed.add(b)
             yield _nonlinear(h, b, scaled[b], factor)
-    small = _SMALL.get(dtype, 2.0**-30)
-    shrunk = [g / small for g in ask(h, small * h.cotangent)]
-    for b in h.disagreements(shrunk, h.gradients, _REORDERED):
-        if b not in blamed:
-            blamed.add(b)
-            yield h.finding(
-                Kind.NONLINEAR, b, shrunk[b], h.gradients[b], f"is not linear in a cotangent times {small:.0e}"
-            )
+    yield from _thresholds(h, dtype, blamed)
     nothing = ask(h, 0.0 * h.cotangent)
     for b in h.disagreements(nothing, [0.0 * g for g in h.gradients]):
         if b not in blamed and np.all(np.isfinite(nothing[b])):
@@ -157,6 +150,21 @@ def is_linear(h: Hearing) -> Iterator[Finding]:
                 yield h.finding(
                     Kind.NONLINEAR, b, both[b], sums[b], "of a sum of cotangents is not the sum of the gradients"
                 )
+
+
+def _thresholds(h: Hearing, dtype: str, blamed: set[int]) -> Iterator[Finding]:
+    """What is linear passes small cotangents on, too; not asked where they would come back as subnormals."""
+    small = _SMALL.get(dtype, 2.0**-30)
+    least = min((float(np.min(np.abs(g[g != 0]), initial=np.inf)) for g in h.gradients), default=np.inf)
+    limits = np.finfo(dtype)
+    if h.underflow or small * least * float(limits.eps) < float(limits.tiny):
+        return
+    shrunk = [g / small for g in ask(h, small * h.cotangent)]
+    for b in h.disagreements(shrunk, h.gradients, _REORDERED):
+        if b not in blamed:
+            blamed.add(b)
+            what = f"is not linear: the cotangent times {small:.0e} gives something else"
+            yield h.finding(Kind.NONLINEAR, b, shrunk[b], h.gradients[b], what)
 
 
 def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:

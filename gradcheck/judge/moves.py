@@ -79,6 +79,11 @@ class Moves:
             np.minimum(size, max(10 * spread, 1e-9 * typical), out=size)
         return size
 
+    def lengths(self, position: int, rng: "np.random.Generator") -> Array:
+        """A length for every entry, ½ to 1½ of its unit: bounded away from zero, so that no entry goes unseen."""
+        unit = self.unit(position)
+        return np.asarray(unit * rng.integers(32, 97, unit.size) / 64)
+
     def ulp(self, line: Line) -> float:
         """The largest ulp of an entry that moves, as a step along the line."""
         x = np.concatenate([as_real(self.bench.primals[p]) for p in each(line.position)])

@@ -71,9 +71,13 @@ class Outcome:
         self.best = self.doubtful = None
         self.take(sweep)
 
-    def forgive(self) -> None:
+    def settle(self) -> None:
         """Leave out the last disagreement, which has an explanation."""
         self.doubtful = None
+
+    def forgive(self) -> None:
+        """Leave out the last disagreement, which is that of a kink nearby: what keeps off it is still to be told."""
+        self.settle()
         self.forgiven = True
 
     @property

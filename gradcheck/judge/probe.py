@@ -22,6 +22,11 @@ MAX_RUNGS = 11
 """Pairs of forward calls a line may cost: three make the first reading, the others are asked for by disagreement."""
 
 
+NOT_WRONG = 1e-11
+"""No mistake is as small as this: what is off by a thousandth of the least error that has to be seen rounds, as in an
+ill-conditioned solve, whose condition no move of its inputs shows."""
+
+
 class Prober(Moves):
     """Sweeps of one bench; remembers the noise of each output and the precision that f really has."""
 
@@ -74,7 +79,7 @@ class Prober(Moves):
             line,
             claimed=line.claimed(direction),
             weight=np.array([float(np.abs(c * direction).sum()) for c in claims]),
-            claim_noise=self._claim_noise(line, wobble, scale.eps),
+            claim_noise=self.claim_noise(line, wobble, scale.eps),
             grain=self._swallowed(cotangents, scale.eps),
             size=2 * project(cotangents, self._sizes),
             eps=scale.eps,
@@ -215,7 +220,7 @@ class Prober(Moves):
                 self.face = eps
                 return
 
-    def _claim_noise(self, line: Line, wobble: Array | None, eps: float) -> Array:
+    def claim_noise(self, line: Line, wobble: Array | None, eps: float) -> Array:
         """How much ⟨c, u⟩ may owe to the rounding inside backward.
 
         A few ulps of each entry, a few of ⟨v, y⟩ (a gradient that is really zero is the rounding of terms of that
@@ -224,7 +229,7 @@ class Prober(Moves):
         # the judge's own sums are of float64, even for longdouble
         eps = max(eps, float(np.finfo(np.float16 if self.bench.twin else np.float64).eps))
         parts = [c * line.direction for c in line.claims]
-        floor = 4 * max(eps, self._underflow) * np.array([float(np.abs(part).sum()) for part in parts])
+        floor = max(4 * eps, NOT_WRONG, 4 * self._underflow) * np.array([float(np.abs(part).sum()) for part in parts])
         floor += 4 * eps * project(line.cotangents, self._sizes)
         weights = np.array([float(np.linalg.norm(part)) for part in parts])
         if wobble is None or not weights[0]:

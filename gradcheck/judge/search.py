@@ -35,9 +35,9 @@ _SCALES = (1.0, 1.0, 1.0, 1.0, 128.0, 1 / 1024)
 """Powers of two, so that the palette stays exact: 8 · 128 saturates a sigmoid, 2⁻¹⁰ · ⅛ is a small variance."""
 
 
-_EVEN = 0.7
-"""The share of examples of a caller's strategy that are drawn from random bytes. The rest is Hypothesis' own, whose
-liking for simple and repeated values finds what no even draw would."""
+_EVEN, _EVEN_BY_LETTER = 0.7, 0.3
+"""The share of examples that are drawn from random bytes, of a caller's strategy and of shapes by letter. The rest is
+Hypothesis' own, whose liking for simple and repeated values finds what no even draw would."""
 
 _BYTES = 8192
 """Enough for a strategy that draws some thousand numbers; one that wants more is left to Hypothesis."""
@@ -81,7 +81,7 @@ def search(
     start = secrets.randbits(32) if seed is None else seed
     tally = _Tally(make, dict(options or {}))
 
-    even = int(_EVEN * max_examples) if inputs is not None else 0
+    even = int((_EVEN_BY_LETTER if inputs is None else _EVEN) * max_examples)
 
     @seeded(start)
     @settings(

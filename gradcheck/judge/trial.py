@@ -138,7 +138,7 @@ class Trial:
             outcomes = blocks.probe()
         finally:
             self.findings.extend(blocks.findings)
-            self.notes.extend(blocks.notes)
+            self.notes.extend(blocks.doubts.notes)
             self.kinks = blocks.kinks.names()
         if self.forbid_kinks and self.kinks:
             message = f"f has a kink at {self.kinks[0]}, and kinks are forbidden here"

@@ -11,31 +11,36 @@ from gradcheck.judge.bench import Array, BackwardError, Bench, ForwardError, as_
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.precision import Scale
 
-PATTERNS = 2
+_PATTERNS, _CLOSELY = 2, 8
 """Ways to move entries: up or down, and up or not at all. Two entries that move alike are only shifted, which a
-normalisation does not feel: one pattern in two has it so. Two that both move leave their sum even or odd as it was."""
+normalisation does not feel: one pattern in two has it so. Two that both move leave their sum even or odd as it was:
+before a claim is blamed, more ways are tried."""
 
 
 def wobble_of(
-    hearing: Hearing, cotangent: Array, gradients: Sequence[Array], face: float = 0.0, patterns: int = PATTERNS
+    hearing: Hearing, cotangent: Array, gradients: Sequence[Array], face: float = 0.0, *, closely: bool = False
 ) -> list[Array]:
-    """How much each gradient moves, entry by entry, when every input moves by an ulp; empty where backward raises
-    there.
+    """How much each gradient moves, entry by entry, when every input and the cotangent move by an ulp; empty where
+    backward raises there.
 
     gradients: what backward says of the cotangent at the point itself.
 
     face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is
-    no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out.
+    no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out. closely: look more often, and
+    leave nothing out, at a claim that may be rounding and nothing else.
     """
     bench = hearing.bench
+    ulp = max(face, *(float(np.finfo(m.dtype).eps) for m in bench.models if m.dtype.kind in "fc"))
     wobbles: list[Array] = []
-    for pattern in range(patterns):
+    for pattern in range(_CLOSELY if closely else _PATTERNS):
         moved = {i: _nudged(bench.primals[i], face, pattern) for i in bench.blocks if bench.primals[i].size}
-        try:
-            nudged = ask(hearing, cotangent, moved)
+        try:  # a linear map that is ill-conditioned rounds its cotangent, whatever the inputs are
+            nudged = ask(hearing, _nudged(cotangent, ulp, pattern), moved)
         except BackwardError:
             return []
-        changes = [_rounding(hearing, b, gradients, np.abs(a - gradients[b]), face) for b, a in enumerate(nudged)]
+        changes = [np.abs(a - g).astype(np.float32) for a, g in zip(nudged, gradients, strict=True)]
+        if not closely:
+            changes = [_rounding(hearing, b, gradients, change, face) for b, change in enumerate(changes)]
         wobbles = [np.maximum(w, c) for w, c in zip(wobbles, changes, strict=True)] if wobbles else changes
         if sum(g.size for g in gradients) > 100_000:
             break  # so many entries are moved every which way by one pattern
@@ -48,7 +53,7 @@ def _rounding(hearing: Hearing, b: int, gradients: Sequence[Array], change: Arra
     own = float(np.max(np.abs(gradients[b]), initial=0.0))
     others = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients)
     change[~(change <= max(limit * own, 1e-6 * others, 1e-300))] = 0.0
-    return change.astype(np.float32)
+    return change
 
 
 def shaken(bench: Bench, origin: Array) -> Array:

@@ -64,8 +64,23 @@ def _largest(dims: int, entries: int) -> int:
     return max(3, round(entries ** (1 / dims))) if dims > 1 else entries
 
 
+_LONG = st.tuples(st.sampled_from((False,) * 7 + (True,)), st.integers(0, 7), st.integers(9, 40))
+"""One draw in eight has one long axis, past the eight or sixteen lanes that a vector instruction has."""
+
+
 def _sides(count: int, largest: int) -> st.SearchStrategy[tuple[int, ...]]:
-    """``count`` sizes; all equal to the first one time in four, which takes the same draws and so shrinks away."""
+    """``count`` sizes; all equal to the first one time in four, which takes the same draws and so shrinks away; where
+    several share the entries, sometimes one of them long and the others at most 3.
+    """
     sides = st.tuples(*[sizes(largest)] * count)
     square = st.sampled_from((False, False, False, True))
-    return st.builds(lambda drawn, equal: drawn[:1] * count if equal else drawn, sides, square)
+    if count < 2:
+        return sides
+
+    def build(drawn: tuple[int, ...], equal: bool, stretched: tuple[bool, int, int]) -> tuple[int, ...]:
+        long, which, length = stretched
+        if long:
+            return tuple(length if i == which % count else min(n, 3) for i, n in enumerate(drawn))
+        return drawn[:1] * count if equal else drawn
+
+    return st.builds(build, sides, square, _LONG)
