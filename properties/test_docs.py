@@ -22,6 +22,8 @@ from typing import NamedTuple
 
 import pytest
 
+import gradcheck
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 RUNNABLE = {"gradcheck": ["-m", "gradcheck"], "pytest": ["-m", "pytest", "-p", "no:cacheprovider"], "python": []}
@@ -154,6 +156,12 @@ def test_the_site_lists_every_page_and_fetches_nothing() -> None:
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     assert sorted(re.findall(r"(\S+\.md)$", settings, re.MULTILINE)) == [path.name for path in PAGES]
     assert "font: false" in settings
+
+
+def test_the_api_page_has_every_public_name() -> None:
+    """Each name of gradcheck.__all__ once, and no other of gradcheck itself."""
+    named = re.findall(r"^::: gradcheck\.(\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(named) == sorted(gradcheck.__all__)
 
 
 def test_the_workflows_to_copy_use_commands_that_there_are(require: Callable[[str], ModuleType]) -> None:
