@@ -1,6 +1,7 @@
 """Entry: an object, a class, or a function that makes one, as a layer with its two passes found by name."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from gradcheck.adapters.functions import Context, at_once, is_derivative, takes_context, with_derivative
@@ -50,7 +51,7 @@ def in_mode(layer: Any, passes: Passes) -> Any:
         return layer
     layer = copied(layer)
     if isinstance(layer, Context):
-        vars(layer).update(passes.settings)
+        vars(layer).update(_defaults(bound(layer, passes.forward)) | passes.settings)
     for name in TRAINING + TESTING:
         if passes.training is not None and isinstance(getattr(layer, name, None), bool):
             setattr(layer, name, passes.training == (name in TRAINING))
@@ -58,6 +59,12 @@ def in_mode(layer: Any, passes: Passes) -> Any:
     if passes.training is not None and inspect.ismethod(mode) and not arguments(mode):
         mode()
     return layer
+
+
+def _defaults(method: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults of forward's arguments: engines put them on the context, where backward finds them."""
+    parameters = inspect.signature(method).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _first(layer: Any, names: tuple[str, ...], role: str) -> str:

@@ -121,7 +121,9 @@ def as_layer(forward: Callable[..., Any], backward: Callable[..., Any] | None) -
     layer = SimpleNamespace(function=forward, back=backward)
     if backward is None:
         return layer, *at_once("function")
-    if is_derived(backward) and not any(name in CACHES for name in inspect.signature(backward).parameters):
+    names = input_names(backward)
+    alone = len(names) == 1 and not COTANGENT.match(names[0])  # of x: a cotangent alone would not tell where
+    if (is_derived(backward) or alone) and not any(name in CACHES for name in names):
         return layer, *with_derivative("function", "back")
     return layer, "function", "back"
 
