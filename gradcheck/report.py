@@ -175,17 +175,20 @@ def place(name: str | int | None, index: Sequence[int] | None = None) -> str:
     return f"{label}[{', '.join(map(str, index))}]" if index else label
 
 
-class GradientMismatch(AssertionError):  # noqa: N818 - a contract name; it reads as what happened
+class _ReportedError(Exception):
+    """Carries a report, whose text is drawn when somebody reads it: Hypothesis raises hundreds that nobody does."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class GradientMismatch(_ReportedError, AssertionError):  # noqa: N818 - a contract name; it reads as what happened
     """Raised by `assert_gradients` for a FAIL; `.report` is the whole story."""
 
-    def __init__(self, report: Report) -> None:
-        super().__init__(str(report))
-        self.report = report
 
-
-class InconclusiveError(Exception):
+class InconclusiveError(_ReportedError):
     """Raised by `assert_gradients(..., strict=True)` when the verdict is INCONCLUSIVE; `.report` says why."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__(str(report))
-        self.report = report

@@ -5,6 +5,7 @@ After a change that is meant, UPDATE_SNAPSHOTS=1 writes the snapshots anew; read
 
 import io
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gradcheck import Kind, Report, Verdict, check, from_pair
+from gradcheck import GradientMismatch, InconclusiveError, Kind, Report, Verdict, check, from_pair
 from gradcheck.render.block import DETAILED, ROWS, block, show
 from gradcheck.report import Block, Finding
 from properties.test_judge_kinds import MISTAKES
@@ -199,3 +200,19 @@ def test_a_case_too_long_to_read_is_cut_and_counted() -> None:
     report = Report(Verdict.FAIL, "f", (FACTOR,), case=Case("Case(" + "1.0, " * 10_000 + ")"))
     assert len(block(report)) < 4000
     assert "characters more" in block(report)
+
+
+def test_an_exception_draws_its_report_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis raises hundreds while it shrinks, and one is read; it survives the way between processes."""
+    drawn = []
+    monkeypatch.setattr("gradcheck.render.block.block", lambda report: drawn.append(report) or "text")
+    for kind in (GradientMismatch, InconclusiveError):
+        raised = pickle.loads(pickle.dumps(kind(replace(REPORTS["fail"], case=None))))
+        assert type(raised) is kind
+        assert raised.report.findings == (FACTOR,)
+        assert drawn == []
+        assert str(raised) == "text"
+        assert len(drawn) == 1
+        drawn.clear()
+    assert issubclass(GradientMismatch, AssertionError)
+    assert not issubclass(InconclusiveError, AssertionError)
