@@ -29,7 +29,7 @@ wrong = np.sin, lambda inputs, dy: (-np.cos(inputs[0]) * dy,)
 def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
     """Pytest in this process on a file test_it.py with this source; the inner run has no cache."""
     pytester.makepyfile(test_it=HEAD + textwrap.dedent(source))
-    return pytester.runpytest_inprocess("-pno:cacheprovider", *arguments)
+    return pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:randomly", *arguments)
 
 
 def refused(result: pytest.RunResult) -> str:

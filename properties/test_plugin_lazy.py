@@ -20,7 +20,7 @@ def test_modules():
 def modules_of(pytester, *arguments):
     """The modules that a bare run in a process of its own has imported by the time its test runs."""
     pytester.makepyfile(test_bare=BARE)
-    run = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", *arguments]
+    run = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", "-pno:randomly", *arguments]
     subprocess.run(run, cwd=pytester.path, check=True, capture_output=True)
     return set(json.loads(pytester.path.joinpath("modules.json").read_text()))
 

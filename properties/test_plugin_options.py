@@ -117,6 +117,15 @@ def test_a_wrong_option_is_a_usage_error(pytester, arguments, words):
     assert refused(result).startswith(words)
 
 
+def test_a_page_that_could_not_be_written_is_refused_at_once(pytester, monkeypatch):
+    """Where the extra is not installed, before the run and not after it."""
+    monkeypatch.setattr("gradcheck.plugin.options.PAGE", ("jinja2", "no_such_package"))
+    line = refused(run(pytester, "", "--gradcheck-report=a.html"))
+    assert line == (
+        "--gradcheck-report: a page needs no_such_package: pip install 'gradcheck[report]', or write a .jsonl file"
+    )
+
+
 def test_an_unreadable_list_of_failures_says_what_it_should_be(pytester):
     """A file that is not there, and one that is no text."""
     pytester.path.joinpath("binary").write_bytes(b"\xff\xfe\x00")

@@ -27,7 +27,7 @@ def test_a_right_layer_passes_and_a_wrong_one_fails_with_the_block(pytester):
             "E       gradcheck.*GradientMismatch: dense: backward of w* is 2× the finite difference*",
             "E *input *shape *worst at *backward *finite diff *|error| *bound *error/bound",
             "E *w *1×1 * FAIL",
-            "E *smallest case: *Case((np.array([[][[]1.0[]][]]), np.array([[][[]0.0[]][]])), *",
+            "E *smallest case: *Case((np.array(*",
             "test_it.py:20: GradientMismatch",
             "2 gradients judged at * points: 1 pass, 1 fail; errors above *",
             "FAILED *::test_dense - gradcheck.*",

@@ -1,6 +1,7 @@
 """The options and ini keys: added, read, and refused in one line where they cannot be used."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,8 @@ from gradcheck.plugin.selection import parse_shard, read_xfails
 from gradcheck.plugin.settings import SETTINGS
 
 SUFFIXES = (".html", ".jsonl")
+PAGE = ("jinja2", "matplotlib")
+"""What the extra `report` installs; looked for before a run whose page could not be written after it."""
 
 
 def add(parser: pytest.Parser) -> None:
@@ -90,4 +93,6 @@ def _writable(path: Path | None) -> Path | None:
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         wrong = f"{path} is a directory" if path.is_dir() else f"there is no directory {path.parent}"
         raise ValueError(f"{wrong}; name a file in one that is there")
+    if path is not None and path.suffix == ".html" and (missing := [name for name in PAGE if find_spec(name) is None]):
+        raise ValueError(f"a page needs {missing[0]}: pip install 'gradcheck[report]', or write a .jsonl file")
     return path
