@@ -140,8 +140,8 @@ def measure(works: Sequence[Work], per: str = "edge", order: int = 1) -> Curve:
 def grown(make: Callable[[int], Work]) -> list[int]:
     """Eight sizes for a factory, the largest taking some 20 ms and the smallest 64 times smaller.
 
-    Below 64 there are up to sixteen, evenly spaced from 1. Doubling gives way to small steps where it made the time more
-    than five-fold: exponentials would not come back.
+    Below 64 there are up to sixteen, evenly spaced from 1. Doubling gives way to small steps where it made the time
+    more than five-fold: exponentials would not come back.
     """
     n, last = 8, 0.0
     while n < MOST:
