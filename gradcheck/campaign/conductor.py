@@ -12,7 +12,7 @@ from typing import cast
 
 from gradcheck.campaign.cell import Cell
 from gradcheck.campaign.executors import LocalPool
-from gradcheck.campaign.guard import USUAL, Limits, LostError, StartError, guarded
+from gradcheck.campaign.guard import USUAL, Limits, StartError, guarded
 from gradcheck.campaign.ledger import Ledger
 from gradcheck.campaign.plan import Plan
 from gradcheck.campaign.tally import Tally
@@ -91,8 +91,8 @@ def judged(
     most = in_flight or 2 * getattr(current, "jobs", os.cpu_count() or 1)
     fresh = iter(cells)
     waiting: deque[_Flight] = deque()
-    flying: dict[Future[Record], tuple[_Flight, Executor]] = {}
-    landed: SimpleQueue[Future[Record]] = SimpleQueue()
+    flying: dict[Future[Record | str], tuple[_Flight, Executor]] = {}
+    landed: SimpleQueue[Future[Record | str]] = SimpleQueue()
 
     def next_flight() -> _Flight | None:
         if len(flying) == 1 and next(iter(flying.values()))[0].alone:
@@ -142,13 +142,13 @@ def judged(
             except CancelledError as error:
                 current = renewed(used, error)
                 loss = "the executor cancelled it"
-            except LostError as error:
-                loss = str(error)
             except Exception as error:  # of the executor: a worker that died under Dask, say
                 loss = f"{type(error).__name__}: {error}"
             else:
-                yield flight.cell, made | {"losses": list(flight.losses)}
-                continue
+                if not isinstance(made, str):
+                    yield flight.cell, made | {"losses": list(flight.losses)}
+                    continue
+                loss = made
             losses = (*flight.losses, loss)
             if len(losses) < TRIES:
                 waiting.append(_Flight(flight.cell, losses, alone))

@@ -26,6 +26,8 @@ from gradcheck.render.records import Record
 
 PERIOD = 0.1
 """Seconds between two looks at the processes."""
+START = 120.0
+"""Seconds that a process may take to be ready, which is mostly the import of NumPy and Hypothesis from some disk."""
 GRACE = 5.0
 """Seconds that a process has to say where it was before it is killed; one that was stopped cannot say it."""
 
@@ -68,10 +70,10 @@ class Guard:
         self.limits = limits
         self.closed = False
         self._child: subprocess.Popen[bytes] | None = None
-        self._began = self._aborted = math.inf  # when, by the monotonic clock
-        self._excess = ""
+        self._until = self._aborted = math.inf  # by the monotonic clock
+        self._seconds, self._excess = 0.0, ""
         self._looking = threading.Lock()
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the guard
+        self._said: IO[bytes] | None = None
         _watched(self)
 
     def judge(self, cell: Cell) -> Record:
@@ -83,18 +85,16 @@ class Guard:
         return str(self._ask({"target": target, "block": block})["shapes"])
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        self._began = time.monotonic()
         child = self._child or self._start()
-        assert child.stdin
+        assert child.stdin is not None
+        assert self._said is not None
         self._said.seek(0)
         self._said.truncate()  # its last words are to be about this request
         answer = None
         with suppress(BrokenPipeError):
             child.stdin.write(json.dumps(request).encode() + b"\n")
             child.stdin.flush()
-            answer = self._answer(child)
-        with self._looking:
-            self._began = math.inf
+            answer = self._answer(child, self.limits.seconds)
         if not isinstance(answer, dict) or self._excess:
             raise LostError(self._bury(child))
         if "refused" in answer:
@@ -105,14 +105,14 @@ class Guard:
         """Abort the process if its cell takes more than it may; called every now and then, from another thread."""
         with self._looking:
             child, now = self._child, time.monotonic()
-            if child is None or self._began == math.inf:
+            if child is None or self._until == math.inf:
                 return
             if self._excess:
                 if now > self._aborted + GRACE:
                     child.kill()
                 return
-            if now > self._began + self.limits.seconds:
-                self._excess = f"it took more than {self.limits.seconds:g} s"
+            if now > self._until:
+                self._excess = f"it took more than {self._seconds:g} s"
             elif _peak(child.pid) > self.limits.megabytes:
                 self._excess = f"it took more than {self.limits.megabytes:g} MB"
             if self._excess:
@@ -136,6 +136,7 @@ class Guard:
     def _start(self) -> "subprocess.Popen[bytes]":
         if self.closed:
             raise LostError("the campaign was stopped")
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _bury
         threads = {f"{name}_THREADS": "1" for name in _THREADS}
         path = {"PYTHONPATH": os.pathsep.join(entry or os.getcwd() for entry in sys.path)}
         longest = self.limits.seconds + 2 * GRACE  # for a process whose guard has been killed
@@ -144,32 +145,36 @@ class Guard:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, env={**os.environ, **threads, **path},
         )  # fmt: skip
         self._child = child
-        if self._answer(child) != "ready":
+        if self._answer(child, START) != "ready":
             words = self._bury(child)
             if child.returncode < 0:  # killed, which can happen to any process
                 raise LostError(words)
             raise StartError(f"no process to judge cells in could be started: {words}")
         return child
 
-    def _answer(self, child: "subprocess.Popen[bytes]") -> object:
+    def _answer(self, child: "subprocess.Popen[bytes]", seconds: float) -> object:
         """The next line, None where it is torn or there is none because the process has died."""
         assert child.stdout
+        self._seconds, self._until = seconds, time.monotonic() + seconds
         line = child.stdout.readline()
+        with self._looking:
+            self._until = math.inf
         return json.loads(line) if line.endswith(b"\n") else None
 
     def _bury(self, child: "subprocess.Popen[bytes]") -> str:
         """Make room for another process; return what ended this one, and where."""
         child.wait()
-        assert child.stdin
-        with suppress(BrokenPipeError):
-            child.stdin.close()
-        assert child.stdout
-        child.stdout.close()
-        self._said.seek(0)
-        cause = _cause(child.returncode, self._said.read().decode(errors="replace"), self._excess)
+        for pipe in (child.stdin, child.stdout):
+            with suppress(BrokenPipeError):
+                assert pipe is not None
+                pipe.close()
+        assert self._said is not None
+        with self._said as said:
+            said.seek(0)
+            words = said.read().decode(errors="replace")
         with self._looking:
-            self._child, self._excess, self._began = None, "", math.inf
-        return cause
+            excess, self._excess, self._child = self._excess, "", None
+        return _cause(child.returncode, words, excess)
 
 
 _mine = threading.local()
@@ -197,16 +202,20 @@ def _watch() -> None:
             guard.look()
 
 
-def guarded(cell: Cell, limits: Limits) -> Record:
+def guarded(cell: Cell, limits: Limits) -> Record | str:
     """Judge a cell in the process that belongs to the calling thread: what is submitted to an executor, of any kind.
 
-    Raises LostError and StartError, see `Guard.judge`.
+    Returns the record, or why there is none: an error raised would be logged by some executors as their own. Raises
+    StartError, see `Guard.judge`.
     """
     guard: Guard | None = getattr(_mine, "guard", None)
     if guard is None or guard.limits != limits or guard.closed:
         guard = _mine.guard = Guard(limits)
         getattr(_mine, "guards", []).append(guard)
-    return guard.judge(cell)
+    try:
+        return guard.judge(cell)
+    except LostError as error:
+        return str(error)
 
 
 def belongs_to(guards: list[Guard]) -> None:
