@@ -16,7 +16,7 @@ import numpy as np
 from gradcheck.adapters.derivatives import bound, cotangents_like, defined, derivative, unbound
 from gradcheck.adapters.flat import Array, Flat, flattened, framework, name_of, names_of
 from gradcheck.adapters.tensors import array_of, tensor_of
-from gradcheck.adapters.torch_call import Call, floats, gradient_of
+from gradcheck.adapters.torch_call import Call, Gradient, floats
 from gradcheck.adapters.torch_module import Functional, functional
 from gradcheck.adapters.trees import leaves
 from gradcheck.target import Target
@@ -114,15 +114,20 @@ class _Run:
             self.writes = True
             return self._outputs([t.clone() for t in tensors])
 
+    def within(self, tensors: Sequence[Any], thunk: Callable[[], list[Any]]) -> list[Any]:
+        """What thunk returns while the module has the parameters among the tensors."""
+        if not isinstance(self.function, Functional):
+            return thunk()
+        casts = {old: t.dtype for old, t in zip(self.dtypes, tensors, strict=True) if floats(t)}
+        return self.function.within(tensors[len(self.flat.originals) :], casts, thunk)
+
     def _outputs(self, tensors: Sequence[Any]) -> list[Any]:
         count = len(self.flat.originals)
         inputs = self.flat.rebuilt(tensors[:count])
-        if isinstance(self.function, Functional):
-            casts = {old: t.dtype for old, t in zip(self.dtypes, tensors, strict=True) if floats(t)}
-            outputs = self.function(inputs, tensors[count:], casts)
-        else:
-            outputs = self.function(*inputs)
-        return [leaf for _, leaf in leaves(outputs) if isinstance(leaf, sys.modules["torch"].Tensor)]
+        if not isinstance(self.function, Functional):
+            return _tensors_in(self.function(*inputs))
+        self.function.hooked(tensors[count:])
+        return self.within(tensors, lambda: _tensors_in(self.function.module(*inputs)))
 
 
 def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tuple[Target, tuple[Array, ...]]:
@@ -133,7 +138,9 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     homes = [leaf for leaf in flat.originals if isinstance(leaf, torch.Tensor)]
     parameters: dict[str, Array] = {}
     notes: list[str] = []
-    if isinstance(function, torch.nn.Module):
+    if isinstance(function, torch.jit.ScriptModule):
+        notes.append("its parameters are not judged: torch lets nobody put others in the place of a scripted module's")
+    elif isinstance(function, torch.nn.Module):
         homes += function.parameters()
         function = functional(function, flat.rebuilt(given), {t.dtype for t in given if floats(t)})
         parameters = {k if k not in flat.names else f"self.{k}": a for k, a in function.parameters.items()}
@@ -158,12 +165,16 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     if order == 2:
         cotangents = cotangents_like([o for o in outputs if o.dtype.kind not in "iub"])
         moving = [*moving[: len(arrays)], *[True] * len(cotangents), *moving[len(arrays) :]]
-        call = Call(gradient_of(run, call.moving, len(arrays)), moving, device, call.draws)
+        call = Call(Gradient(run, call.moving, len(arrays)), moving, device, call.draws)
         arrays, names = [*arrays, *cotangents.values()], [*names, *cotangents]
     target = bound(label, call, moving, (*names, *parameters), parameters, notes, mode)
     if (order, mode) != (1, "reverse"):
         defined(target, (*arrays, *parameters.values()))
     return target, tuple(arrays)
+
+
+def _tensors_in(outputs: Any) -> list[Any]:
+    return [leaf for _, leaf in leaves(outputs) if isinstance(leaf, sys.modules["torch"].Tensor)]
 
 
 def _is_array(leaf: Any) -> bool:

@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,8 +14,19 @@ from gradcheck.adapters.flat import Array
 from gradcheck.adapters.tensors import array_of, tensor_of
 from gradcheck.target import Pullback
 
-Run = Callable[[Sequence[Any]], list[Any]]
-"""run(tensors) -> the tensors among the outputs."""
+
+class Run(Protocol):
+    """A function of flat tensors, parameters last."""
+
+    def __call__(self, tensors: Sequence[Any]) -> list[Any]:
+        """The tensors among the outputs."""
+
+    def within(self, tensors: Sequence[Any], thunk: Callable[[], list[Any]]) -> list[Any]:
+        """What thunk returns while the parameters of the module are those among the tensors.
+
+        A checkpointed layer runs forward again on the way back.
+        """
+
 
 _FORWARD_SEED, _BACKWARD_SEED = 0, 1
 """Not the same: a backward that draws its dropout mask anew, rather than remember it, has to be caught."""
@@ -57,7 +68,8 @@ class Call:
             cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
             with state(_BACKWARD_SEED):
                 given = [tensor_of(c, o.device) for c, o in zip(cotangents, outputs, strict=True)]
-                found = iter([array_of(g) for g in gradients(outputs, wanted, given, retain_graph=True)])
+                back = self.run.within(tensors, lambda: gradients(outputs, wanted, given, retain_graph=True))
+                found = iter([array_of(g) for g in back])
             return tuple(next(found) if moves else None for moves in self.moving)
 
         return pullback
@@ -83,20 +95,32 @@ class Call:
         return [tensor_of(a, self.device).requires_grad_(m) for a, m in zip(arrays, self.moving, strict=True)]
 
 
-def gradient_of(run: Run, moving: Sequence[bool], start: int) -> Run:
-    """The gradient as a function of inputs, cotangents (from `start` on) and parameters: double backward's function."""
+@dataclass(frozen=True)
+class Gradient:
+    """The gradient as a function of inputs, cotangents (from `start` on) and parameters: order 2 differentiates it."""
 
-    def gradient(tensors: Sequence[Any]) -> list[Any]:
-        stop = start + len(tensors) - len(moving)
-        primals, cotangents = [*tensors[:start], *tensors[stop:]], tensors[start:stop]
-        outputs = [o for o in run(primals) if floats(o)]
-        wanted = [t for t, moves in zip(primals, moving, strict=True) if moves]
-        found = gradients(outputs, wanted, cotangents, create_graph=True)
+    run: Run
+    moving: Sequence[bool]
+    start: int
+
+    def __call__(self, tensors: Sequence[Any]) -> list[Any]:
+        """The gradients with respect to what moves."""
+        primals, cotangents = self._apart(tensors)
+        outputs = [o for o in self.run(primals) if floats(o)]
+        wanted = [t for t, moves in zip(primals, self.moving, strict=True) if moves]
+        found = self.run.within(primals, lambda: gradients(outputs, wanted, cotangents, create_graph=True))
         if any(g.grad_fn is not None and g.grad_fn.name() == "torch::autograd::Error" for g in found):
             raise NotImplementedError("a backward marked once_differentiable implements no double backward")
         return found
 
-    return gradient
+    def within(self, tensors: Sequence[Any], thunk: Callable[[], list[Any]]) -> list[Any]:
+        """As the function that it is the gradient of has it."""
+        return self.run.within(self._apart(tensors)[0], thunk)
+
+    def _apart(self, tensors: Sequence[Any]) -> tuple[list[Any], Sequence[Any]]:
+        """Inputs and parameters, cotangents."""
+        stop = self.start + len(tensors) - len(self.moving)
+        return [*tensors[: self.start], *tensors[stop:]], tensors[self.start : stop]
 
 
 def gradients(outputs: Sequence[Any], wanted: Sequence[Any], cotangents: Sequence[Any], **options: bool) -> list[Any]:

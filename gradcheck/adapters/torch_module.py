@@ -1,12 +1,12 @@
 """Torch module: a module as a function of its inputs and parameters, itself left as it is."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gradcheck.adapters.flat import Array, away_from_constants
-from gradcheck.adapters.tensors import array_of
+from gradcheck.adapters.tensors import array_of, tensor_of
 from gradcheck.adapters.torch_call import floats, state
 from gradcheck.adapters.trees import mapped
 
@@ -14,27 +14,41 @@ from gradcheck.adapters.trees import mapped
 @dataclass(frozen=True)
 class Functional:
     """parameters: what is judged, in the dtype of the inputs; constants: buffers and the other parameters, cloned for
-    every call, so that running statistics start from the same.
+    every call, so that running statistics start from the same; padding: rows of embeddings that have no gradient.
     """
 
     module: Any
+    holder: Any
     parameters: Mapping[str, Array]
     constants: Mapping[str, Any]
+    padding: Mapping[str, int]
     notes: tuple[str, ...]
 
-    def __call__(self, inputs: tuple[Any, ...], parameters: Sequence[Any], casts: Mapping[Any, Any]) -> Any:
-        """The module's outputs; floating constants follow `casts`, from the dtype they were bound in to another."""
-        torch: Any = sys.modules["torch"]
-        constants = {k: c.clone().to(casts.get(c.dtype, c.dtype)) for k, c in self.constants.items()}
-        given = self._hooked(dict(zip(self.parameters, parameters, strict=True)))
-        return torch.func.functional_call(self.module, {**given, **constants}, inputs)
+    def within(self, parameters: Sequence[Any], casts: Mapping[Any, Any], thunk: Callable[[], list[Any]]) -> list[Any]:
+        """What thunk returns while the module has these parameters.
 
-    def _hooked(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """The hooks registered on a parameter are kept on the tensor that stands for it."""
-        for name, tensor in parameters.items():
+        Floating constants follow `casts`, from the dtype they were bound in to another.
+        """
+        torch: Any = sys.modules["torch"]
+        state = {k: c.clone().to(casts.get(c.dtype, c.dtype)) for k, c in self.constants.items()}
+        for name, tensor in zip(self.parameters, parameters, strict=True):
+            state[name] = tensor if name not in self.padding else self._padded(name, tensor)
+        found: list[Any] = torch.func.functional_call(
+            self.holder, {f"module.{k}": t for k, t in state.items()}, (thunk,)
+        )
+        return found
+
+    def hooked(self, parameters: Sequence[Any]) -> None:
+        """Hooks registered on a parameter are kept on the tensor that stands for it."""
+        for name, tensor in zip(self.parameters, parameters, strict=True):
             for hook in (self.module.get_parameter(name)._backward_hooks or {}).values():
                 tensor.register_hook(hook)
-        return parameters
+
+    def _padded(self, name: str, tensor: Any) -> Any:
+        """A table of embeddings whose padding row stays what it is: by design it has no gradient."""
+        torch: Any = sys.modules["torch"]
+        there = torch.arange(len(tensor), device=tensor.device) == self.padding[name]
+        return torch.where(there[:, None], tensor_of(self.parameters[name], tensor.device).to(tensor.dtype), tensor)
 
 
 def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functional:
@@ -42,6 +56,7 @@ def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functi
 
     Where module and inputs have one dtype each, the module's parameters and buffers are cast to the inputs'.
     """
+    torch: Any = sys.modules["torch"]
     _settle(module, inputs)
     own = dict(module.named_parameters())
     there = {p.dtype for p in own.values() if floats(p)}
@@ -56,7 +71,27 @@ def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functi
         )
     if held := [k for k in own if k not in judged]:
         notes.append(f"held, since they do not require grad: {', '.join(held)}")
-    return Functional(module, parameters, constants, tuple(notes))
+    embeddings = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    tables = {f"{name}.weight".lstrip("."): m for name, m in module.named_modules() if isinstance(m, embeddings)}
+    padding = {k: m.padding_idx for k, m in tables.items() if m.padding_idx is not None and k in parameters}
+    if padding:
+        notes.append(f"without a gradient by design: {', '.join(f'{k}[{row}]' for k, row in padding.items())}")
+    return Functional(module, _holder(module), parameters, constants, padding, tuple(notes))
+
+
+def _holder(module: Any) -> Any:
+    """A module around another that calls what it is given: functional_call replaces parameters for so long."""
+    torch: Any = sys.modules["torch"]
+
+    class Holder(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, thunk: Callable[[], list[Any]]) -> list[Any]:
+            return thunk()
+
+    return Holder()
 
 
 def _settle(module: Any, inputs: tuple[Any, ...]) -> None:
