@@ -9,8 +9,9 @@ import numpy as np
 
 from gradcheck.adapters.naming import GRADIENTS
 from gradcheck.adapters.observe import Aftermath, Observed, Parameter
-from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs
+from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs, same_shape
 from gradcheck.adapters.passes import is_label
+from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.walk import Array, Path, Step, arrays, places, spelled
 
 Grads = Callable[[Any], Mapping[str, Any]] | Mapping[str, str] | None
@@ -36,9 +37,12 @@ def assigned(
     after: Aftermath,
     twice: Aftermath,
     given: Mapping[str, str] | None,
+    arguments: Sequence[Any],
 ) -> Assignment:
-    """Who has which gradient. returned: what backward returned; before: the arrays of the layer before it ran; twice:
-    the same with cotangents doubled; given: the places that the caller named.
+    """Who has which gradient.
+
+    inputs: those that may have one; returned: what backward returned; before: the arrays of the layer before it ran;
+    twice: the same with cotangents doubled; given: the places that the caller named; arguments: what forward was given.
 
     By name first, returned or kept or handed to an optimiser; then what is left of the returned ones, by order and
     shape; then what was kept, by shape alone; at last what a step inside backward changed.
@@ -68,14 +72,21 @@ def assigned(
                 take(name, by_name(parameter, everything))
         for name in after.recorded():
             found.of_parameters.setdefault(name, (Step("attribute", "recorded"), Step("item", name)))
-    free = [c for c in returned if c.path not in found.of_parameters.values()]
+    unpaired = [p for name, p in parameters.items() if name not in found.of_parameters]
+    free = [
+        c for c in returned
+        if c.path not in found.of_parameters.values()
+        and (_fits(c, [a for _, _, a in inputs]) or not _fits(c, [p.array for p in unpaired]))
+    ]  # fmt: skip
     wanted = inputs
     if len(free) < len(inputs):  # y beside x is an input like any other where backward has a gradient of it
         wanted = [leaf for leaf in inputs if not is_label(leaf[1], [name for _, name, _ in inputs])]
-    found.of_inputs = {i: c.path for i, c in of_inputs(free, [(i, n, a.shape) for i, n, a in wanted]).items()}
+    found.of_inputs = by_argument(after.returned, arguments)
+    if not found.of_inputs:
+        found.of_inputs = {i: c.path for i, c in of_inputs(free, [(i, n, a.shape) for i, n, a in wanted]).items()}
     if given is not None:
         return found
-    left = [c for c in free if c.path not in found.of_inputs.values()]
+    left = [c for c in returned if c.path not in (*found.of_parameters.values(), *found.of_inputs.values())]
     doubling = [c for c in kept if _doubles(c, twice)]
     for candidates in (left, doubling):
         rest = {name: p for name, p in parameters.items() if name not in found.of_parameters}
@@ -92,8 +103,30 @@ def assigned(
     return found
 
 
+def by_argument(returned: Any, arguments: Sequence[Any]) -> dict[int, Path]:
+    """Where backward returned one thing for each argument of forward, None among them: which gradient is whose.
+
+    >>> {i: spelled(path) for i, path in by_argument((1.0, None, 2.0), [np.ones(2), 3, np.ones(2)]).items()}
+    {0: 'returned[0]', 1: 'returned[2]'}
+    """
+    one_each = isinstance(returned, tuple | list) and len(returned) == len(arguments)
+    if not one_each or not any(gradient is None for gradient in returned):
+        return {}
+    found: dict[int, Path] = {}
+    position = 0
+    for i, (gradient, argument) in enumerate(zip(returned, arguments, strict=True)):
+        if isinstance(argument, np.ndarray) and isinstance(gradient, np.ndarray | np.number | float):
+            found[position] = (Step("attribute", "returned"), Step("item", i))
+        position += sum(isinstance(leaf, np.ndarray) for _, leaf in leaves(argument))
+    return found
+
+
 def _same(before: Array | None, now: Array) -> bool:
     return before is not None and np.array_equal(before, now, equal_nan=True)
+
+
+def _fits(candidate: Candidate, arrays: Sequence[Array]) -> bool:
+    return any(same_shape(candidate.array, array.shape) for array in arrays)
 
 
 def _doubles(candidate: Candidate, twice: Aftermath) -> bool:

@@ -13,14 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradcheck.adapters.methods import Method, Standing, input_names
-from gradcheck.adapters.naming import CACHES, COTANGENT, OUTPUTS
+from gradcheck.adapters.naming import AT_OUTPUT, CACHES, COTANGENT
 from gradcheck.adapters.walk import Array
 
 _BACK = re.compile(r"backward|backprop|bprop|bwd|_back(?![a-z])|_vjp|_pullback", re.IGNORECASE)
 _FORTH = re.compile(r"forward|forwardprop|fprop|fwd", re.IGNORECASE)
 _DERIVED = re.compile(r"_(?:prime|derivative|deriv|grad|gradient)$|^(?:d_|grad_|deriv_|derivative_|gradient_)")
-_AT_OUTPUT = (*OUTPUTS, "a", "A", "y", "s", "activation", "activated")
-"""Names of the argument of a derivative that is written in terms of the value: σ' = a (1 − a)."""
 
 
 class Pair(NamedTuple):
@@ -144,7 +142,7 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
         inputs, value = layer.point_of_derivative
         method = getattr(layer, derivative)
         names = input_names(method)
-        at_value = len(names) == 1 and names[0] in _AT_OUTPUT and names != input_names(getattr(layer, forward))
+        at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != input_names(getattr(layer, forward))
         rows = any(np.shape(x) == np.shape(value) for x in inputs)
         return _times(cotangent, method(*((value,) if at_value else inputs)), jacobian=rows)
 
@@ -161,7 +159,7 @@ def at_once(forward: str) -> tuple[Method, Method]:
                 f"{forward} returned {type(outcome).__name__}, and there is no backward pass: a function by itself "
                 f"returns (value, pullback), or (loss, gradients)"
             )
-        layer.returned_at_once = (None, *outcome[1:])
+        layer.returned_at_once = (..., *outcome[1:])  # no gradient, and the places of the return statement
         return outcome[0]
 
     def back(layer: Any, cotangent: Array) -> Any:
@@ -172,8 +170,8 @@ def at_once(forward: str) -> tuple[Method, Method]:
 
 def _times(cotangent: Array, derivative: Any, jacobian: bool = False) -> Any:
     """Cotangent times derivative, whatever containers the derivatives are in; a Jacobian of each row, if one can be."""
-    if derivative is None:
-        return None
+    if derivative is None or derivative is ...:
+        return derivative
     if isinstance(derivative, dict):
         return {key: _times(cotangent, part, jacobian) for key, part in derivative.items()}
     if isinstance(derivative, list | tuple):

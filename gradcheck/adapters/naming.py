@@ -58,6 +58,12 @@ CACHES = ("cache", "caches", "ctx", "context", "memory", "saved", "state", "tape
 OUTPUTS = ("out", "output", "outputs")
 """Arguments of backward that are what forward returned."""
 
+AT_OUTPUT = (*OUTPUTS, "a", "A", "y", "s", "activation", "activated")
+"""The argument of a derivative that is written in terms of the value: σ' = a (1 − a)."""
+
+AT_INPUT = ("x", "X", "z", "Z", "input", "inputs", "inp", "x_in")
+"""The argument of backward that is forward's only input, whatever it was called there."""
+
 TRAINING = (
     "training", "train", "is_training", "is_train", "train_flg", "train_flag", "training_phase", "train_mode",
     "retain_derived", "retain_grads", "save_cache", "keep_cache",
@@ -98,8 +104,7 @@ def stems(name: str) -> list[str]:
 
 
 def likeness(name: str, other: str) -> int:
-    """How well two names agree: 3 the same, 2 but for case, 1 but for spelling (weights, W, kernel) or for a word in
-    front (t_mean, mean), 0 not at all.
+    """How well two names agree: 3 the same, 2 but for case, 1 but for spelling (weights, W, kernel), 0 not at all.
 
     >>> likeness("W", "W"), likeness("W", "w"), likeness("W1", "weights_1"), likeness("W", "b")
     (3, 2, 1, 0)
@@ -108,8 +113,7 @@ def likeness(name: str, other: str) -> int:
         return 3
     if name.lower() == other.lower():
         return 2
-    one, two = sorted((_plain(name), _plain(other)), key=len)
-    return int(one == two or (len(one) > 2 and two.endswith(one)))
+    return int(_plain(name) == _plain(other))
 
 
 def _plain(name: str) -> str:

@@ -132,6 +132,7 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
             warm = copied(fresh)
             passes.perform(warm, copy.deepcopy(inputs))
             notes.append("prepared by its own initialisation, with an optimiser that records")
+    _forget(fresh, warm, passes, inputs)
     observed = Observed(passes, fresh, notes=notes)
     observed.parameters = _influential(observed, inputs, set())
     lazy = Observed(passes, warm)
@@ -230,6 +231,29 @@ def _prepare(layer: Any, inputs: tuple[Any, ...]) -> bool:
                 continue
             return True
     return False
+
+
+def _forget(layer: Any, warm: Any, passes: Passes, inputs: tuple[Any, ...]) -> None:
+    """Empty the lists that forward adds to, which hold the inputs of calls made before the layer came here."""
+    grown = []
+    for path, here in places(layer):
+        there = read(warm, path)
+        if isinstance(here, list) and here and isinstance(there, list) and len(there) > len(here):
+            grown.append(here)
+    if not grown:
+        return
+    with seeded():
+        before = _values(passes.perform(copied(layer), copy.deepcopy(inputs)))
+        kept = [list(here) for here in grown]
+        for here in grown:
+            here.clear()
+        try:
+            after = _values(passes.perform(copied(layer), copy.deepcopy(inputs)))
+            same = all(np.array_equal(a, b, equal_nan=True) for a, b in zip(before, after, strict=True))
+        except Exception:
+            same = False
+        for here, was in zip(grown, kept, strict=True):
+            here.extend([] if same else was)  # a state, such as the first of a recurrence, and no memory
 
 
 def _rewind(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> None:

@@ -41,18 +41,22 @@ def same_shape(gradient: Array, shape: tuple[int, ...]) -> bool:
 def by_name(parameter: Parameter, candidates: Sequence[Candidate]) -> Candidate | None:
     """The candidate whose name says that it is this parameter's gradient; None if none or several equally do.
 
-    A shape that fits decides between several; a single one is taken whatever its shape, which may be the bug.
+    A shape that fits decides between several; a single one of the very name is taken whatever its shape, which may be
+    the bug.
     """
-    scored = [(max(_agreement(own, c.label) for own in parameter.paths), c) for c in candidates]
+    shape = parameter.array.shape
+    scored = [
+        (max(_agreement(own, c.label, same_shape(c.array, shape)) for own in parameter.paths), c) for c in candidates
+    ]
     best = max((score for score, _ in scored), default=0)
     found = [c for score, c in scored if score == best] if best else []
-    fitting = [c for c in found if same_shape(c.array, parameter.array.shape)] or found
+    fitting = [c for c in found if same_shape(c.array, shape)] or found
     nearest = [c for c in fitting if len(c.path) == min(len(other.path) for other in fitting)]
     return nearest[0] if len({id(c.array) for c in nearest}) == 1 else None
 
 
-def _agreement(own: Path, path: Path) -> int:
-    """How well the name of a place fits the gradient of a parameter: 0 not at all."""
+def _agreement(own: Path, path: Path, fits: bool) -> int:
+    """How well the name of a place fits the gradient of a parameter: 0 not at all. fits: its shape does."""
     if path == (Step("attribute", "layer"), *own):
         return 0
     mine, leaf = _words(own, PARAMETERS)
@@ -63,9 +67,9 @@ def _agreement(own: Path, path: Path) -> int:
     score = max((likeness(str(leaf), stem) for stem in stems(name)), default=0) if isinstance(name, str) else 0
     if among_gradients:
         score = max(score, likeness(str(leaf), str(name)))
-    if score and _same(mine, theirs):
+    if score and _same(mine, theirs) and (fits or score == 3):
         return 2 * score + among_gradients
-    if name in GRADIENTS and leaf in VALUES and mine == theirs:  # W.data and W.grad
+    if name in GRADIENTS and leaf in VALUES and mine == theirs and (fits or mine):  # W.data and W.grad
         return 7
     if name in GRADIENTS and not among_gradients and _same([*mine, leaf], theirs):  # W and W.grad
         return 7
@@ -101,7 +105,7 @@ def of_inputs(
     found: dict[int, Candidate] = {}
     free = list(returned)
     for position, name, _ in inputs:
-        named = [c for c in free if name and any(likeness(stem, name) for stem in (*stems(c.word), *c.key))]
+        named = [c for c in free if name and any(_ends(name, stem) for stem in (*stems(c.word), *c.key))]
         if len(named) == 1:
             found[position] = named[0]
             free.remove(named[0])
@@ -120,6 +124,11 @@ def of_inputs(
             found[position] = free[fitting]
             free = free[fitting + 1 :]
     return found
+
+
+def _ends(name: str, stem: str) -> bool:
+    """Whether a stem is an input's name, or its last word: dMean for t_mean."""
+    return bool(likeness(stem, name)) or (len(stem) > 2 and bool(likeness(stem, name[-len(stem) :])))
 
 
 def laid_out(returned: Any, names: Mapping[tuple[int, ...], str]) -> list[Candidate]:

@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.methods import Method, bound, input_names, is_flag, signature, spell, written
-from gradcheck.adapters.naming import CACHES, LABELS, OPTIMISERS, OUTPUTS, RATES, TESTING, TRAINING, likeness, stems
+from gradcheck.adapters.naming import (
+    AT_INPUT,
+    AT_OUTPUT,
+    CACHES,
+    LABELS,
+    OPTIMISERS,
+    OUTPUTS,
+    RATES,
+    TESTING,
+    TRAINING,
+    likeness,
+    stems,
+)  # fmt: skip
 from gradcheck.adapters.optimisers import Descent, Recorder
 from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
@@ -156,6 +168,9 @@ class Passes:
         if len(unknown) > 1 and isinstance(outcome, tuple) and not _is_value(outcome[-1]):
             if "cache" not in [role for _, role in roles]:
                 roles[unknown[-1]] = (roles[unknown[-1]][0], "cache")
+        elif len(unknown) == 2 and len(inputs) == 1 and roles[unknown[1]][0] in AT_OUTPUT + AT_INPUT:
+            name = roles[unknown[1]][0]  # relu_backward(dA, Z): the only input; sigmoid_backward(dout, a): the value
+            roles[unknown[1]] = (name, "output") if name in AT_OUTPUT else (inputs[0], "input")
         elif len(unknown) > 1 and not isinstance(outcome, tuple | list):
             extra = ", ".join(roles[i][0] for i in unknown[1:])
             raise CallError(

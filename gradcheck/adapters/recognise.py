@@ -99,6 +99,7 @@ def recognise(
     places = assigned(
         {} if callable(grads) else {name: p for name, p in observed.parameters.items() if name not in frozen},
         wanted, laid_out(after.returned, names), before, after, twice, grads if isinstance(grads, Mapping) else None,
+        done.inputs,
     )  # fmt: skip
     if not places.of_inputs and not places.of_parameters and not callable(grads):
         raise TypeError(

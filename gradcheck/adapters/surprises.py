@@ -140,8 +140,8 @@ def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
 
 def _ignores(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     """A loss is the end of the line: many take no cotangent, or take one and never look at it."""
-    if any(np.size(output) > 1 for output in found.done.outputs) or len(found.done.outputs) != 1:
-        return
+    if len(found.done.outputs) != 1 or np.ndim(found.done.outputs[0]):
+        return  # a layer with one unit and one example is no loss
     later = found.gradients(found.observed.pull(found.done, [3.0 * c for c in found.cotangents]))
     pairs = [(np.asarray(g), np.asarray(later[name])) for name, g in found.gradients(found.after).items()]
     if all(np.array_equal(a, b) for a, b in pairs) and any(a.any() for a, _ in pairs):

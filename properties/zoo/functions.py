@@ -95,6 +95,37 @@ def pair_with_batch_means(twist: Twist) -> Any:
     return linear_forward, linear_backward
 
 
+def pair_with_the_input(twist: Twist) -> Any:
+    def tanh_forward(Z):
+        return np.tanh(Z)
+
+    def tanh_backward(dA, z):
+        return twist("Z", dA / np.cosh(z) ** 2)
+
+    return tanh_forward, tanh_backward
+
+
+def pair_with_the_value(twist: Twist) -> Any:
+    def sigmoid_forward(x):
+        return 1 / (1 + np.exp(-x))
+
+    def sigmoid_backward(dout, y):
+        return twist("x", dout * y * (1 - y))
+
+    return sigmoid_forward, sigmoid_backward
+
+
+def pair_with_gaps(twist: Twist) -> Any:
+    def masked_forward(x, mask, y):
+        return x * mask * y, (x, mask, y)
+
+    def masked_backward(dout, cache):
+        x, mask, y = cache
+        return twist("x", dout * mask * y), None, twist("y", dout * mask * x)
+
+    return masked_forward, masked_backward
+
+
 def static_with_a_context(twist: Twist) -> Any:
     class Multiply:
         @staticmethod
@@ -169,6 +200,9 @@ PAIRS = [
         "pair of batch means", pair_with_batch_means, (draws(3, 4), draws(2, 3), draws(2, 1)),
         {n: n for n in ("A", "W", "b")}, "means over the batch",
     ),
+    Specimen("the input beside", pair_with_the_input, (X,), {"Z": "Z"}),
+    Specimen("the value beside", pair_with_the_value, (X,), {"x": "x"}),
+    Specimen("gaps", pair_with_gaps, (X, (Y > 0) * 1.0, Y), {"x": "x", "y": "y"}),
     Specimen("context", static_with_a_context, (X, Y), {"x": "x", "y": "y"}),
     Specimen("derivative", derivative, (X,), {"x": "x"}),
     Specimen("derivative at the value", derivative_at_the_value, (X,), {"z": "z"}),

@@ -503,6 +503,41 @@ def nothing_for_its_input(twist: Twist) -> Any:
     return Embedding
 
 
+def decoys(twist: Twist) -> Any:
+    class Layer:
+        def __init__(self) -> None:
+            self.w, self.v_w, self.m_w = W.copy(), np.zeros_like(W), np.zeros_like(W)
+            self.grads: list[Any] = []
+
+        def forward(self, x):
+            self.x, self.z = x, x @ self.w
+            return np.tanh(self.z)
+
+        def backward(self, dout):
+            self.grad = dout / np.cosh(self.z) ** 2  # that of z, beside w
+            self.v_w = 0.9 * self.v_w + self.x.T @ self.grad  # of w's shape, and doubling
+            self.grads = [twist("w", self.x.T @ self.grad)]
+            self.params = [self.w]
+            return twist("x", self.grad @ self.w.T)
+
+    def make() -> Any:
+        layer = Layer()
+        layer.params = [layer.w]
+        return layer
+
+    return make
+
+
+def used_before(twist: Twist) -> Any:
+    def make() -> Any:
+        layer = created_lazily(twist)()
+        layer.forward(draws(7, 3))
+        layer.backward(draws(7, 2))
+        return layer  # with an input of another batch in its list, and gradients
+
+    return make
+
+
 X = draws(4, 3)
 DENSE = {"W": "W", "b": "b", "x": "x"}
 
@@ -528,6 +563,8 @@ SPECIMENS = [
         "gradients property", gradients_property, (X,), {"W": "weight", "b": "bias", "x": "x"}, "self.gradients[0]"
     ),
     Specimen("created lazily", created_lazily, (X,), {**DENSE, "x": "X"}, "created by the first forward: W, b"),
+    Specimen("used before", used_before, (X,), {**DENSE, "x": "X"}),
+    Specimen("decoys", decoys, (X,), {"w": "w", "x": "x"}, "w in self.grads[0]"),
     Specimen("columns are examples", columns_are_examples, (X.T,), {**DENSE, "x": "A_prev"}, "means over the batch"),
     Specimen("batch means", batch_means, (X,), DENSE, "means over the batch"),
     Specimen("accumulates", accumulates, (X,), DENSE, "gradients accumulate"),
