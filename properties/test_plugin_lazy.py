@@ -17,6 +17,29 @@ def test_modules():
 """
 
 
+FIRST = """
+import sys
+import numpy as np
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+import gradcheck as gc
+
+before = []
+
+@gc.verify(x=("n",), max_examples=2)
+def test_verified(x):
+    before.append(set(sys.modules))
+    assert sorted(set(sys.modules) - before[0]) == []
+    return np.sin(x), lambda dy: (np.cos(x) * dy,)
+
+@given(st.just(0.5))
+def test_called(gradcheck, x):
+    known = set(sys.modules)
+    gradcheck((np.sin, lambda inputs, dy: (np.cos(inputs[0]) * dy,)), x)
+    assert sorted(set(sys.modules) - known) == []
+"""
+
+
 def modules_of(pytester, *arguments):
     """The modules that a bare run in a process of its own has imported by the time its test runs."""
     pytester.makepyfile(test_bare=BARE)
@@ -52,3 +75,11 @@ def test_the_public_name_of_verify_is_lazy_too():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["search", "verify"]
+
+
+def test_the_first_example_imports_nothing(pytester):
+    """What judging imports is there before Hypothesis looks at its watch."""
+    pytester.makepyfile(test_first=FIRST)
+    run = [sys.executable, "-m", "pytest", "-q", "-pno:cacheprovider", "-pno:randomly"]
+    done = subprocess.run(run, cwd=pytester.path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -58,15 +58,16 @@ def gradcheck(pytestconfig: pytest.Config) -> "Callable[..., Report]":
     Arrays are judged by `gradcheck.check`, shapes by letter by `gradcheck.search`, and a `gradcheck_target` with the
     shapes it has. Returns the Report; raises GradientMismatch for a FAIL. Of session scope, so it works under `@given`.
     """
+    from gradcheck.plugin.judging import judge, warm_up
+
     session = pytestconfig.stash[SESSION]
+    warm_up()
 
-    def judge(target: Any, *inputs: Any, **options: Any) -> "Report":
+    def judged(target: Any, *inputs: Any, **options: Any) -> "Report":
         __tracebackhide__ = True
-        from gradcheck.plugin.judging import judge
-
         return judge(session, target, *inputs, **options)
 
-    return judge
+    return judged
 
 
 @pytest.fixture(scope="session")

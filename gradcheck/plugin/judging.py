@@ -1,9 +1,11 @@
 """Judge what a test asks about, and put the verdicts of one test together."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import currently_in_test_context, settings
 from hypothesis import strategies as st
@@ -67,6 +69,14 @@ def judge(
     if chosen["strict"] and report.verdict is Verdict.INCONCLUSIVE and not currently_in_test_context():
         raise InconclusiveError(report)
     return report
+
+
+@functools.cache
+def warm_up() -> None:
+    """Judge once outside of any test. What is imported then, for a second on a busy machine, would otherwise count as
+    the first example's time, for which Hypothesis has a deadline of 200 ms.
+    """
+    check((np.negative, lambda inputs, dy: (-dy,)), 1.0)
 
 
 def _is_shape(name: str, value: object) -> bool:

@@ -140,6 +140,10 @@ class Session:
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         """Where a test is strict, it fails with what it could not tell."""
         __tracebackhide__ = True
+        if "gradcheck.plugin.verify" in sys.modules and item.get_closest_marker("gradcheck") is not None:
+            from gradcheck.plugin.judging import warm_up
+
+            warm_up()
         result = yield
         for report in self.heard.values():
             if report.verdict.value == "inconclusive" and resolve(self.config, item, {}, None)["strict"]:
