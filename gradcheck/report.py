@@ -189,6 +189,10 @@ class _ReportedError(Exception):
 class GradientMismatch(_ReportedError, AssertionError):  # noqa: N818 - a contract name; it reads as what happened
     """Raised by `assert_gradients` for a FAIL; `.report` is the whole story."""
 
+    __module__ = "gradcheck"  # where users import it from, and shorter in pytest's one-line summary
+
 
 class InconclusiveError(_ReportedError):
     """Raised by `assert_gradients(..., strict=True)` when the verdict is INCONCLUSIVE; `.report` says why."""
+
+    __module__ = "gradcheck"

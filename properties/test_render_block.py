@@ -6,6 +6,7 @@ After a change that is meant, UPDATE_SNAPSHOTS=1 writes the snapshots anew; read
 import io
 import os
 import pickle
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,7 @@ def test_an_exception_draws_its_report_when_it_is_read(monkeypatch: pytest.Monke
         assert drawn == []
         assert str(raised) == "text"
         assert len(drawn) == 1
+        assert traceback.format_exception_only(raised) == [f"gradcheck.{kind.__name__}: text\n"]
         drawn.clear()
     assert issubclass(GradientMismatch, AssertionError)
     assert not issubclass(InconclusiveError, AssertionError)
