@@ -104,7 +104,7 @@ class Claim:
         report = check(target, *case.inputs, seed=seed_of(case), **options)
         report = replace(report, case=case) if report.verdict is Verdict.FAIL else report
         if session.running is not None:
-            session.running.hear(report, options)
+            session.running.hear(report, options, target, case.inputs)
         return report
 
     def target(self, call: Callable[..., Any], case: Case) -> Target:

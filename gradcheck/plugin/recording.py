@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gradcheck.adapters import as_target
 from gradcheck.render import records
 from gradcheck.render.block import block
-from gradcheck.report import GradientMismatch, Report, Verdict
+from gradcheck.report import GradientMismatch, Report, Verdict, place
 
 if TYPE_CHECKING:
     from gradcheck.plugin.session import Session
@@ -24,7 +25,11 @@ def properties(heard: Sequence[Report]) -> list[tuple[str, object]]:
         ("gradcheck_headline", worst.headline()),
         ("gradcheck_examples", str(sum(report.examples for report in heard))),
     ]
-    return [*told, ("gradcheck_resolution", f"{worst.resolution:.1e}")] if worst else told
+    if worst:
+        return [*told, ("gradcheck_resolution", f"{worst.resolution:.1e}")]
+    for finding in worst.findings[:1]:
+        told += [("gradcheck_kind", finding.kind.name), ("gradcheck_worst", place(finding.input, finding.index))]
+    return told if worst.case is None else [*told, ("gradcheck_case", repr(worst.case))]
 
 
 def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.CallInfo[None]) -> dict[str, Any]:
@@ -47,12 +52,32 @@ def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.
     }
     if session.options.report or item.ihook.pytest_gradcheck_record.get_hookimpls() or (layer and mismatch):
         options = session.judged_with.get(report.target, {})
-        made = records.record(report, target_ref=ref, profile=_profile(), options=options) | {"test": item.nodeid}
+        _, inputs, frozen = session.wrong.get(report.target, (None, (), ()))
+        made = records.record(
+            report,
+            target_ref=ref,
+            case=report.case or inputs or None,
+            profile=_profile(),
+            options=options | ({"frozen": list(frozen)} if frozen else {}),
+            look=_look(session, report),
+        ) | {"test": item.nodeid}
         item.ihook.pytest_gradcheck_record(record=made, item=item, report=report)
         told["record"] = made
         if layer and mismatch:
             mismatch.args = (block(mismatch.report, replay=_saved(made)),)
     return told
+
+
+def _look(session: "Session", report: Report) -> Any:
+    """A closer look at what is wrong, for the plots of a report; None where none is asked for, or nothing is wrong."""
+    if report.verdict is not Verdict.FAIL or not session.options.report or report.target not in session.wrong:
+        return None
+    from gradcheck.judge.closer import look, look_again
+
+    layer, inputs, frozen = session.wrong[report.target]
+    if inputs:
+        return look(as_target(layer, frozen=frozen), *inputs, report=report)
+    return look_again(layer, report, frozen)
 
 
 def _saved(made: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """What one pytest run judges: it knows the test that is running, hears its verdicts and says what came of them."""
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +31,7 @@ class Session:
         self.item: pytest.Item | None = None
         self.heard: dict[str, Report] = {}  # of the test that is running, by the name of what was judged
         self.judged_with: dict[str, dict[str, Any]] = {}  # and the options of `check` that were not left as they are
+        self.wrong: dict[str, tuple[Any, tuple[Any, ...], Sequence[int | str]]] = {}  # layer, inputs, frozen of a FAIL
         self.verdicts: list[dict[str, Any]] = []  # of the whole run; filled in the process that writes
         self.warned: list[str] = []
         self.found: list[Subject] | None = None
@@ -67,12 +68,24 @@ class Session:
         __tracebackhide__ = True
         return resolve(self.config, self.item, given, target)
 
-    def hear(self, report: "Report", options: dict[str, Any]) -> None:
-        """Take in a report, and the options of `check` it was made with."""
+    def hear(
+        self,
+        report: "Report",
+        options: dict[str, Any],
+        layer: Any,
+        inputs: tuple[Any, ...] = (),
+        frozen: Sequence[int | str] = (),
+    ) -> None:
+        """Take in a report, the options of `check` it was made with, and what was judged, where a search drew inputs.
+
+        The last FAIL is the smallest, and its layer and inputs are kept for a closer look.
+        """
         from gradcheck.plugin.judging import merged
 
         earlier = self.heard.get(report.target)
         self.heard[report.target] = report if earlier is None else merged(earlier, report)
+        if report.verdict.value == "fail":
+            self.wrong[report.target] = layer, inputs, frozen
         self.judged_with[report.target] = {
             name: value for name, value in options.items() if value != SETTINGS[name].default
         }
@@ -130,7 +143,7 @@ class Session:
         """Know which test is running; a run inside a test of another run gives the outer one back."""
         global running
         outer, running = running, self
-        self.item, self.heard, self.judged_with = item, {}, {}
+        self.item, self.heard, self.judged_with, self.wrong = item, {}, {}, {}
         try:
             return (yield)
         finally:
