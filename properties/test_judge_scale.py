@@ -315,3 +315,19 @@ def test_an_ill_conditioned_linear_map_is_not_accused(n: int) -> None:
     for seed in range(EXAMPLES // 8):
         for b in (np.zeros(n), np.ones(n), np.random.default_rng(seed).normal(size=n)):
             assert check(solve, b, seed=seed).verdict is not Verdict.FAIL
+
+
+@pytest.mark.parametrize("size", [8, 384, 3000])
+def test_the_normalisation_of_a_constant_row_in_single_precision_is_not_accused(size: float) -> None:
+    """It lives on a scale of √1e-5, fifty ulps of 384, and does not feel a move of all entries together."""
+    norm = from_pair(_layer_norm, lambda i, g: (_layer_norm_back(i[0], g).astype(i[0].dtype),))
+    for seed in range(EXAMPLES // 4):
+        assert check(norm, np.full((2, 4), size, np.float32), seed=seed).verdict is not Verdict.FAIL
+
+
+def test_a_gradient_that_no_number_of_the_dtype_holds_is_inconclusive() -> None:
+    """128³ overflows half precision: infinite is as right as a claim can be."""
+    product = from_pair(
+        lambda x: x.prod(-1), lambda i, g: (np.stack([np.delete(i[0], j).prod() * g for j in range(4)]),)
+    )
+    assert check(product, np.array([128, 128, 128, 0], np.float16)).verdict is Verdict.INCONCLUSIVE

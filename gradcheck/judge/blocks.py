@@ -124,6 +124,8 @@ class Blocks:
                 continue
             order = np.argsort(sweep.steps)
             slopes = np.array([abs(float(right[0])) + abs(float(left[0])) for right, left in sweep.sides])[order]
+            if float(np.max(slopes)) > 2 * float(np.finfo(primal.dtype).max) * direction[j]:
+                continue  # no number of this dtype is right
             settled = len(slopes) > 1 and abs(slopes[0] - slopes[1]) <= 0.02 * slopes[1]  # log t grows by 5 % a halving
             if np.all(np.isfinite(slopes)) and (settled or not slopes.any()):
                 entry = int(j) // (2 if primal.dtype.kind == "c" else 1)

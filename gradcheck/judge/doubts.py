@@ -10,6 +10,7 @@ from gradcheck.judge.outcome import Outcome
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Sweep
 from gradcheck.judge.wobble import wobble_of
+from gradcheck.numeric.ladder import NEAR
 from gradcheck.report import place
 
 
@@ -26,12 +27,23 @@ class Doubts:
     def settle(self, b: int, sweep: Sweep, k: int, cotangents: Array, claims: list[Array], outcome: Outcome) -> bool:
         """Whether the disagreement of cotangent k has another explanation; the outcome is told of it."""
         return (
-            self._rounds(b, sweep, k, cotangents, claims, outcome)
+            self._is_jagged(sweep, k)
+            or self._rounds(b, sweep, k, cotangents, claims, outcome)
             or self._drowns(b, sweep, k, cotangents, outcome)
             or self._is_symmetric(b, cotangents, claims, outcome)
             or self._is_tied(b, sweep, k, cotangents, outcome)
             or self._agrees_at_own_scale(b, sweep, cotangents[k], claims[k], outcome)
         )
+
+    def _is_jagged(self, sweep: Sweep, k: int) -> bool:
+        """Whether a tiny disagreement is gone further out: 1 − x² just below 1 is a staircase."""
+        reading = sweep.reading(k)
+        if abs(reading.value) > 1e-5 * float(sweep.weight[k]):
+            return False
+        step = 30 * max(sweep.steps)
+        while step < 30 * NEAR and self.prober.add(sweep, min(step, NEAR)):
+            step *= 30
+        return not sweep.reading(k).persists
 
     def _rounds(self, b: int, sweep: Sweep, k: int, cotangents: Array, claims: list[Array], outcome: Outcome) -> bool:
         """Eight looks at how this very claim rounds, not two: a mean of 1e6 rounds one way or another by parity."""

@@ -96,9 +96,9 @@ class Prober(Moves):
             first /= 30
         else:
             return sweep
-        self._add(sweep, max(scale.large, 30 * first) if first >= scale.small else 15 * first)
+        self.add(sweep, max(scale.large, 30 * first) if first >= scale.small else 15 * first)
         while self.face <= scale.eps and len(sweep.steps) < rungs and (step := _wanted(sweep, scale)):
-            if not self._add(sweep, step):
+            if not self.add(sweep, step):
                 break
         if self.face > scale.eps:  # the steps were those of a finer precision than f really has
             self.forget(position)
@@ -123,7 +123,7 @@ class Prober(Moves):
         sweep.sigma = project(sweep.line.cotangents, sweep.spread) + self._tiny * np.linalg.norm(
             sweep.line.cotangents, axis=1
         )
-        return known is None or self._add(sweep, 2 * t)
+        return known is None or self.add(sweep, 2 * t)
 
     def _settled_noise(self, sweep: Sweep, t: float, spread: Array) -> Array:
         """Noise does not shrink with the step; what a steep or fast function does in four steps does.
@@ -188,9 +188,9 @@ class Prober(Moves):
         sweep.spread = sweep.eps * self._sizes[:: self.stride(not sweep.lean)]
         sweep.sigma = 4 * project(sweep.line.cotangents, sweep.spread)
         for step in (t, 30 * t, 900 * t, 27000 * t):
-            self._add(sweep, step)
+            self.add(sweep, step)
 
-    def _add(self, sweep: Sweep, t: float) -> bool:
+    def add(self, sweep: Sweep, t: float) -> bool:
         """One more rung at t, central or, at an edge, one-sided with its doubled step; False where f is not defined
         there.
         """

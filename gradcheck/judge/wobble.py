@@ -90,7 +90,7 @@ def slow_step(bench: Bench, origin: Array) -> float:
 def _change(bench: Bench, origin: Array, by: float) -> float:
     """The largest change of the value where every input is moved by a relative `by`; 0 where forward is not defined."""
     try:
-        moved = bench.value({i: _nudged(bench.primals[i], by) for i in bench.blocks if bench.primals[i].size})
+        moved = bench.value({i: _nudged(bench.primals[i], by, apart=True) for i in bench.blocks})
     except ForwardError:
         return 0.0
     if moved.shape != origin.shape:
@@ -98,11 +98,12 @@ def _change(bench: Bench, origin: Array, by: float) -> float:
     return float(np.max(np.abs(moved - origin), initial=0.0, where=np.isfinite(moved) & np.isfinite(origin)))
 
 
-def _nudged(primal: Array, by: float, pattern: int = 0) -> Array:
+def _nudged(primal: Array, by: float, pattern: int = 0, *, apart: bool = False) -> Array:
     """Every entry moved by an ulp (or a relative `by`) as its own last bits say: up or down in even patterns, up or
     not at all in odd ones.
 
-    Equal entries stay equal and zeros stay zero, so that no tie is broken and no kink crossed that the values sit on.
+    Equal entries stay equal and zeros stay zero, so that no tie is broken and no kink crossed that the values sit on;
+    unless they are to come `apart`, without which the normalisation of a constant row does not move at all.
     """
     flat = as_real(primal)
     size = flat.dtype.itemsize
@@ -110,6 +111,8 @@ def _nudged(primal: Array, by: float, pattern: int = 0) -> Array:
     if size in (2, 4, 8):
         bits = flat.view(f"u{size}") >> pattern
         up = ((bits ^ (bits >> 1) ^ (bits >> 3)) & 1).astype(bool)
+    if apart:
+        up ^= np.arange(flat.size) % 3 == 0
     signs = np.where(up, 1, -1 if pattern % 2 == 0 else 0).astype(flat.dtype)
     ulps = np.spacing(np.where(flat == 0, 1, np.abs(flat))) * flat.dtype.type(max(1.0, by / np.finfo(flat.dtype).eps))
     return like(np.where(flat == 0, flat, flat + signs * ulps), primal)
