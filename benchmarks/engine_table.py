@@ -141,11 +141,13 @@ def once_lines() -> Iterator[Line]:
         ).backward()
     if mygrad := cases.peer("mygrad"):
         calls["mygrad"] = lambda: cases.perceptron(mygrad.tensor, 32, 12, square).backward()
-    with cases.collector(True):
-        found = cases.seconds(calls, rounds=5)
-    for name in list(calls)[1:]:
-        least = 2.5 if name == "micrograd" else 15.0
-        yield at_least(f"record + plan + one backward, over {name}", least, found[name] / found["ours"])
+    for enabled in (False, True):
+        with cases.collector(enabled):
+            found = cases.seconds(calls, rounds=5)
+        for name in list(calls)[1:]:
+            least = 2.5 if name == "micrograd" else 15.0
+            what = f"record + plan + one backward, over {name}, collector {'on' if enabled else 'off'}"
+            yield at_least(what, least, found[name] / found["ours"])
 
 
 def slope_lines(sizes: Sequence[int]) -> Iterator[Line]:

@@ -52,16 +52,20 @@ def magnitudes(schedule: ScalarSchedule) -> np.ndarray[Any, Any]:
 
 
 def assert_is_the_oracle(graph: Graph, arrays: dict[str, Any]) -> None:
-    """Values equal; cotangents equal but for rounding; counts exact."""
+    """The value and, from the oracle's values, every cotangent equal but for rounding; counts exact."""
     schedule = ScalarSchedule.from_graph(graph)
     with np.errstate(all="ignore"):
         tape = forward(graph, **arrays)
         table = backward(tape)
         output = schedule.forward(**arrays)
+        schedule.values[: len(graph)] = [float(value) for value in tape.values]
         gradients = schedule.backward()
         found = np.array(gradients.cotangents)
         bound = magnitudes(schedule)
-    assert np.array_equal(output, tape.output, equal_nan=True)
+        # NumPy rounds x³ of an array and of a number differently: 4 roundings a node, carried to the output
+        off = 4 * EPS * float(np.sum(bound * np.abs(schedule.values[: len(graph)])))
+        same = np.array_equal(output, tape.output, equal_nan=True)
+        assert same or not np.isfinite(off) or abs(output - tape.output) <= off
     assert (gradients.visits, schedule.edges, schedule.nodes) == (graph.edges, graph.edges, len(graph))
     assert table.visits == graph.edges
     for node in graph.nodes:
@@ -191,6 +195,17 @@ def test_operators_record_what_they_say() -> None:
     table = backward(forward(trace(micro, x=(), y=()), x=1.25, y=0.75))
     for node, name in ((x, "x"), (y, "y")):
         assert float(gradients[node]) == pytest.approx(float(table[name]), rel=1e-14)  # dozens of roundings of 2⁻⁵³
+
+
+def test_powers_outside_of_their_domain_are_numpy_s() -> None:
+    """A root of −1 is NaN and 1 / 0 infinite with a warning, recorded and replayed: no complex number, no exception."""
+    for x, exponent, value in ((-1.0, 0.5, np.nan), (0.0, -1.0, np.inf)):
+        tape = ScalarTape()
+        with pytest.warns(RuntimeWarning):
+            y = tape.input(x) ** exponent
+        assert np.array_equal(y.value, value, equal_nan=True)
+        with pytest.warns(RuntimeWarning):
+            assert np.array_equal(tape.compile(y).forward(), value, equal_nan=True)
 
 
 def test_functions_of_a_scalar_are_those_of_the_table() -> None:

@@ -42,7 +42,7 @@ class Replay:
         made = made[np.argsort(group[made], kind="stable")]
         arity = np.count_nonzero(parents >= 0, axis=1)
         values = {code: _value(*rules[code]) for code in np.unique(codes[made]).tolist()}
-        plain = {code: PLAIN.get(rules[code][0], value) for code, value in values.items()}
+        plain = {code: PLAIN.get(rules[code][0]) or _of_floats(value) for code, value in values.items()}
         bounds = np.flatnonzero(np.diff(group[made], prepend=-1, append=-1))
         wide = np.flatnonzero(np.diff(bounds) >= NARROW).tolist()
         self._steps: list[tuple[Value, Array, list[Array]] | list[tuple[Value, int, list[int]]]] = []
@@ -74,3 +74,8 @@ class Replay:
 
 def _value(op: str, static: Mapping[str, Any]) -> Value:
     return partial(TABLE[op].value, **static) if static else TABLE[op].value
+
+
+def _of_floats(value: Value) -> Value:
+    """The rule for Python floats, whose own x ** y is complex for some and raises for others."""
+    return lambda *operands: value(*map(np.float64, operands)) if type(operands[0]) is float else value(*operands)
