@@ -12,7 +12,7 @@ from gradcheck.adapters.observe import Aftermath, Observed, Parameter
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs, same_shape
 from gradcheck.adapters.passes import is_label
 from gradcheck.adapters.trees import leaves
-from gradcheck.adapters.walk import Array, Path, Step, arrays, places, spelled
+from gradcheck.adapters.walk import Array, Path, Step, arrays, numbers, places, spelled
 
 Grads = Callable[[Any], Mapping[str, Any]] | Mapping[str, str] | None
 Params = Callable[[Any], Mapping[str, Array]] | Iterable[str] | None
@@ -53,6 +53,9 @@ def assigned(
         Candidate(path, path, array)
         for path, array in arrays(SimpleNamespace(layer=after.layer), asked=GRADIENTS).items()
         if path[1:] not in own
+    ]
+    everything += [  # the gradient of an array of one entry may be a number
+        Candidate(path, path, np.asarray(value)) for path, value in numbers(SimpleNamespace(layer=after.layer)).items()
     ]
     kept = [c for c in everything if not _same(before.get(c.path[1:]), c.array)]
 

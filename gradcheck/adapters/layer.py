@@ -22,6 +22,7 @@ from gradcheck.adapters.pairing import same_shape
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
+from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.walk import Array
 from gradcheck.target import Pullback, Target, describe
 
@@ -110,6 +111,7 @@ def from_layer(
     known: dict[Any, tuple[Recognised | PassRaisedError, Habits]] = {}
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
+        inputs = tuple(_array_of(x) for x in inputs)
         own = [item for item in frozen if isinstance(item, int) or item in input_names(bound(made, passes.forward))]
         numbers = not any(isinstance(x, np.ndarray) for x in inputs)
         flat = flattened(
@@ -214,11 +216,11 @@ def _found(
     raised: list[Exception] = []
     set_flags = [replace(passes, training=True)] if passes.training is None else []
     for way in (passes, replace(passes, leading=True), *set_flags):
-        for inputs, leaves in trials:
-            floats = [leaf for leaf in leaves if leaf[2].dtype.kind in "fc"]
+        for inputs, arrays in trials:
+            floats = [leaf for leaf in arrays if leaf[2].dtype.kind in "fc"]
             try:
                 found = recognise(label, layer, way, inputs, floats, params=params, grads=grads, frozen=frozen)
-                return found, habits(found, inputs, leaves) if convention == "auto" else Habits()
+                return found, habits(found, inputs, arrays) if convention == "auto" else Habits()
             except Exception as error:
                 raised.append(error)
     if isinstance(raised[0], PassRaisedError):
@@ -257,6 +259,17 @@ def _tries(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
         other = array if rows else array + 0.1 * size * rng.uniform(-1, 1, array.shape)
         moved.append(np.asarray(other).astype(array.dtype))
     return [tuple(moved), arrays]
+
+
+def _array_of(value: Any) -> Any:
+    """A nested list of floats as the array that it stands for; anything else as it is."""
+    if not isinstance(value, list) or not any(isinstance(leaf, float) for _, leaf in leaves(value)):
+        return value
+    plain = all(isinstance(leaf, int | float) for _, leaf in leaves(value))
+    try:
+        return np.array(value) if plain else value
+    except ValueError:  # rows of several lengths
+        return value
 
 
 def _fitted(gradient: Array, model: Array) -> Array:

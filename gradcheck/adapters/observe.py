@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,6 +41,40 @@ class Parameter:
         return spelled((*kept[:-1], Step("attribute", kept[-1].key)))
 
 
+class View(NamedTuple):
+    """An array that is a view of another: self.WT = self.W.T. A copy of the layer has to have it as one again."""
+
+    path: Path
+    of: Path
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def seen_in(self, array: Array) -> Array:
+        """The same view of another array."""
+        return np.ndarray(self.shape, array.dtype, np.ascontiguousarray(array), self.offset, self.strides)
+
+
+def views_in(layer: Any) -> list[View]:
+    """The arrays of a layer that are views of other, contiguous ones of it.
+
+    >>> from types import SimpleNamespace
+    >>> W = np.arange(6.0).reshape(2, 3)
+    >>> [(spelled(v.path), spelled(v.of)) for v in views_in(SimpleNamespace(W=W, WT=W.T))]
+    [('WT', 'W')]
+    """
+    there = arrays(layer)
+    found = []
+    for path, view in there.items():
+        for of, array in there.items() if view.base is not None else ():
+            inside = view is not array and array.flags.c_contiguous and np.may_share_memory(view, array)
+            if inside and view.size <= array.size and not (view.flags.c_contiguous and view.size == array.size):
+                offset = view.__array_interface__["data"][0] - array.__array_interface__["data"][0]
+                if 0 <= offset < array.nbytes and view.dtype == array.dtype and np.shares_memory(view, array):
+                    found.append(View(path, of, offset, view.shape, view.strides))
+    return found
+
+
 @dataclass
 class Observed:
     """A layer ready to be run, what its value depends on, and what had to be done to it."""
@@ -49,11 +83,20 @@ class Observed:
     layer: Any  # never run itself: every call is made on a copy of it
     parameters: dict[str, Parameter] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
 
     def fork(self, values: dict[str, Array] | None = None) -> Any:
         """A copy of the layer, with these values for parameters."""
-        given = values or {}
-        return copied(self.layer, {id(self.parameters[name].array): np.array(v) for name, v in given.items()})
+        return copied(self.layer, self.instead({name: np.array(v) for name, v in (values or {}).items()}))
+
+    def instead(self, values: dict[str, Array]) -> dict[int, Array]:
+        """What takes the place of what, by id, for parameters to be these very arrays: they, and views of them."""
+        places = {id(self.parameters[name].array): array for name, array in values.items()}
+        for view in self.views:
+            for name, array in values.items():
+                if view.of in self.parameters[name].paths and array.dtype == self.parameters[name].array.dtype:
+                    places[id(read(self.layer, view.path))] = view.seen_in(array)
+        return places
 
     def perform(self, inputs: tuple[Any, ...], values: dict[str, Array] | None = None) -> Performance:
         """A forward pass on a fork."""
@@ -112,6 +155,7 @@ class Aftermath:
 def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
     """Make a layer ready and find its parameters. Raises what its forward raises."""
     notes: list[str] = []
+    views = views_in(layer)
     fresh = copied(layer)
     optimisers = {
         id(value): Recorder(value)
@@ -133,7 +177,7 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
             passes.perform(warm, copy.deepcopy(inputs))
             notes.append("prepared by its own initialisation, with an optimiser that records")
     _forget(fresh, warm, passes, inputs)
-    observed = Observed(passes, fresh, notes=notes)
+    observed = Observed(passes, fresh, notes=notes, views=views)
     observed.parameters = _influential(observed, inputs, set())
     lazy = Observed(passes, warm)
     created = _influential(lazy, inputs, {path for p in observed.parameters.values() for path in p.paths})
@@ -141,7 +185,7 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
     if created:
         _rewind(warm, passes, inputs)
         notes.append(f"created by the first forward: {', '.join(created)}")
-        observed = Observed(passes, warm, notes=notes)
+        observed = Observed(passes, warm, notes=notes, views=views_in(warm))
         observed.parameters = _influential(observed, inputs, set())
     return observed
 
@@ -153,7 +197,7 @@ def vary_constants(observed: Observed, names: Sequence[str]) -> None:
         parameter = observed.parameters[name]
         other = varied(parameter.array, seed)
         if other is not parameter.array:
-            observed.layer = copied(observed.layer, {id(parameter.array): other} | _kept(observed, name))
+            observed.layer = copied(observed.layer, _kept(observed, name) | observed.instead({name: other}))
             parameter.array = other
             changed.append(name)
     if changed:

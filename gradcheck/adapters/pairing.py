@@ -69,8 +69,8 @@ def _agreement(own: Path, path: Path, fits: bool) -> int:
         score = max(score, likeness(str(leaf), str(name)))
     if score and _same(mine, theirs) and (fits or score == 3):
         return 2 * score + among_gradients
-    if name in GRADIENTS and leaf in VALUES and mine == theirs and (fits or mine):  # W.data and W.grad
-        return 7
+    if name in GRADIENTS and leaf in VALUES and mine == theirs:  # W.data and W.grad; w beside grad may be anything
+        return 7 if mine else int(fits)
     if name in GRADIENTS and not among_gradients and _same([*mine, leaf], theirs):  # W and W.grad
         return 7
     return 0

@@ -99,6 +99,21 @@ def arrays(root: Any, *, asked: Sequence[str] = ()) -> dict[Path, Array]:
     return {path: value for path, value in found if isinstance(value, np.ndarray) and value.dtype.kind in "fc"}
 
 
+def numbers(root: Any) -> dict[Path, float]:
+    """The floats of an object that are no arrays, by path.
+
+    >>> from types import SimpleNamespace
+    >>> {spelled(path): value for path, value in numbers(SimpleNamespace(dalpha=0.5, steps=3)).items()}
+    {'dalpha': 0.5}
+    """
+    return {
+        (*path, step): float(value)
+        for path, here in places(root)
+        for step, value in _inside(here)
+        if isinstance(value, float | np.floating) and not isinstance(value, np.ndarray)
+    }
+
+
 def copied(root: Any, instead: Mapping[int, Any] | None = None) -> Any:
     """A deep copy; `instead` maps the id of an object inside to what takes its place, under all its names.
 

@@ -528,6 +528,40 @@ def decoys(twist: Twist) -> Any:
     return make
 
 
+def keeps_a_view(twist: Twist) -> Any:
+    class Layer:
+        def __init__(self) -> None:
+            self.W = np.ones((3, 2))  # moved from there, and its transpose with it
+            self.W_T = self.W.T
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W
+
+        def backward(self, dout):
+            self.dW = twist("W", self.x.T @ dout)
+            return twist("x", dout @ self.W_T)
+
+    return Layer
+
+
+def single_numbers(twist: Twist) -> Any:
+    class PReLU:
+        def __init__(self) -> None:
+            self.alpha, self.beta = np.array(0.25), 2.0
+
+        def forward(self, x):
+            self.x = x
+            return self.beta * np.where(x > 0, x, self.alpha * x)
+
+        def backward(self, dout):
+            self.dalpha = float(twist("alpha", self.beta * (dout * np.minimum(self.x, 0)).sum()))
+            self.dbeta = 0.0
+            return twist("x", self.beta * np.where(self.x > 0, dout, self.alpha * dout))
+
+    return PReLU
+
+
 def used_before(twist: Twist) -> Any:
     def make() -> Any:
         layer = created_lazily(twist)()
@@ -565,6 +599,9 @@ SPECIMENS = [
     Specimen("created lazily", created_lazily, (X,), {**DENSE, "x": "X"}, "created by the first forward: W, b"),
     Specimen("used before", used_before, (X,), {**DENSE, "x": "X"}),
     Specimen("decoys", decoys, (X,), {"w": "w", "x": "x"}, "w in self.grads[0]"),
+    Specimen("keeps a view", keeps_a_view, (X,), {"W": "W", "x": "x"}, "W: the same number everywhere"),
+    Specimen("single numbers", single_numbers, (X,), {"alpha": "alpha", "x": "x"}, "beta is a number, with a gradient"),
+    Specimen("list of floats", attributes, (X.tolist(),), DENSE),
     Specimen("columns are examples", columns_are_examples, (X.T,), {**DENSE, "x": "A_prev"}, "means over the batch"),
     Specimen("batch means", batch_means, (X,), DENSE, "means over the batch"),
     Specimen("accumulates", accumulates, (X,), DENSE, "gradients accumulate"),
