@@ -5,6 +5,7 @@ import textwrap
 import numpy  # noqa: F401 - pytester forgets what a nested run imports first, and numpy cannot be imported twice
 import pytest
 import scipy.special  # noqa: F401 - the same
+from hypothesis import settings
 
 import gradcheck.judge.closer
 import gradcheck.plugin.judging
@@ -29,7 +30,16 @@ wrong = np.sin, lambda inputs, dy: (-np.cos(inputs[0]) * dy,)
 def run(pytester: pytest.Pytester, source: str, *arguments: str) -> pytest.RunResult:
     """Pytest in this process on a file test_it.py with this source; the inner run has no cache."""
     pytester.makepyfile(test_it=HEAD + textwrap.dedent(source))
-    return pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:randomly", *arguments)
+    return inside(pytester, *arguments)
+
+
+def inside(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    """Pytest in this process, without a cache; the Hypothesis profile it loads is not left behind."""
+    profile = settings.get_current_profile_name()
+    try:
+        return pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:randomly", *arguments)
+    finally:
+        settings.load_profile(profile)
 
 
 def refused(result: pytest.RunResult) -> str:

@@ -158,21 +158,15 @@ def test_every_setting_and_option_is_in_the_help(pytester):
 @pytest.mark.parametrize(("profile", "examples"), [("dev", 50), ("ci", 200)])
 def test_the_profiles_are_there_for_hypothesis(pytester, profile, examples):
     """--hypothesis-profile finds them although nothing has registered them, and they set how many cases are drawn."""
-    from hypothesis import settings
-
-    before = settings.get_current_profile_name()
-    try:
-        result = run(
-            pytester,
-            f"""
-            def test_examples(gradcheck):
-                assert settings().max_examples == {examples}
-                assert gradcheck(sine, x=(2,)).examples == {examples}
-            """,
-            f"--hypothesis-profile=gradcheck-{profile}",
-        )
-    finally:
-        settings.load_profile(before)
+    result = run(
+        pytester,
+        f"""
+        def test_examples(gradcheck):
+            assert settings().max_examples == {examples}
+            assert gradcheck(sine, x=(2,)).examples == {examples}
+        """,
+        f"--hypothesis-profile=gradcheck-{profile}",
+    )
     result.assert_outcomes(passed=1)
 
 

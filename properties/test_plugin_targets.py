@@ -9,7 +9,7 @@ import pytest
 
 from gradcheck.suite.shapes import found
 from gradcheck.suite.targets import Subject, TargetError, read_shapes, resolve
-from properties.nested import refused, run
+from properties.nested import inside, refused, run
 
 LAYERS = """
 import numpy as np
@@ -63,8 +63,7 @@ def layers(pytester, monkeypatch):
 def suite(pytester, *arguments):
     """The packaged suite, few examples."""
     pytester.makepyfile(conftest="from hypothesis import settings\nsettings.register_profile('few', max_examples=10)")
-    options = ("-pno:cacheprovider", "--pyargs", "gradcheck.suite", "--hypothesis-profile=few")
-    return pytester.runpytest_inprocess(*options, *arguments)
+    return inside(pytester, "--pyargs", "gradcheck.suite", "--hypothesis-profile=few", *arguments)
 
 
 def test_the_packaged_suite_judges_the_layers_named_and_nothing_else(layers):
@@ -147,11 +146,16 @@ def test_a_target_that_no_test_takes_is_a_usage_error(layers):
         ("mylayers:plain", "mylayers:plain: sin returned ndarray of shape (4, 7), but a function given"),
     ],
 )
-@pytest.mark.parametrize("how", ["option", "ini"])
-def test_a_target_that_cannot_be_used_is_a_usage_error(layers, target, words, how):
+def test_a_target_that_cannot_be_used_is_a_usage_error(layers, target, words):
     """One line with the target, the reason and the remedy, and pytest's exit code for it."""
-    result = suite(layers, f"--gradcheck-target={target}" if how == "option" else f"-ogradcheck_targets={target}")
-    assert refused(result).startswith(words)
+    assert refused(suite(layers, f"--gradcheck-target={target}")).startswith(words)
+
+
+def test_a_target_of_the_ini_file_that_cannot_be_used_is_a_usage_error(layers):
+    """The same, although it is not looked up before a test takes it."""
+    unusable = "-ogradcheck_targets=mylayers:sin"
+    assert refused(suite(layers, unusable)) == "mylayers:sin: module mylayers has no attribute sin; did you mean sine?"
+    run(layers, "def test_else():\n    pass\n", unusable).assert_outcomes(passed=1)
 
 
 def test_shapes_that_do_not_fit_are_a_usage_error(layers):
