@@ -1,9 +1,9 @@
 """Dense networks close to their floor, the matrix products of forward and backward.
 
 Inside, examples are columns, whatever the layout of the network, and a row of ones stands below the units of every
-hidden layer: with W and b in one array, one product computes W a + b, one product the gradients of both, and every
-elementwise step runs over contiguous memory. What comes from outside, x and y, keeps its layout; BLAS multiplies
-transposes as they are. That is 8 products and 17 other calls a pass for three tanh layers, of which the compiled graph
+layer: with W and b in one array, one product computes W a + b, one product the gradients of both, and every elementwise
+step of a hidden layer runs over contiguous memory. What comes from outside, x and y, keeps its layout; BLAS multiplies
+transposes as they are. That is 8 products and 15 other calls a pass for three tanh layers, of which the compiled graph
 of the same network has 8 and 27: at width 32 and batch 16 a call costs as much as its arithmetic, and this counts.
 """
 
@@ -69,10 +69,11 @@ class DenseSchedule:
         self.net, rows, ones = net, net.examples == "rows", int(net.bias)
 
         def own(units: int) -> Array:  # in the layout of the network: x, y, and what is compared with y
-            return np.empty((m, units) if rows else (units, m), dtype)
+            return np.ones((m, units) if rows else (units, m), dtype)
 
-        x, target, prediction, residual = own(net.widths[0]), *(own(net.widths[-1]) for _ in range(3))
-        self.inputs: dict[str, Array] = {"x": x, "y": target}
+        n = net.widths[0]
+        x, target, prediction, residual = own(n + ones), *(own(net.widths[-1]) for _ in range(3))
+        self.inputs: dict[str, Array] = {"x": x[:, :n] if rows else x[:n], "y": target}
         if net.reduction == "weighted":
             self.inputs["weights"] = np.empty(m, dtype)
         by_hand = net.loss == "squared" and net.reduction != "weighted"
@@ -85,9 +86,9 @@ class DenseSchedule:
             last = number == len(net.activations)
             above = np.ones((k + ones, m), dtype)
             z, d = (prediction, residual) if last else (above[:k], np.empty((k, m), dtype))
-            layer = _Layer(n, k, ones, below, d_below, z, d, turned=last and rows)
+            layer = _Layer(below, d_below, z, d, turned=last and rows)
             slope = spare[: z.size].reshape(z.shape)
-            self._forward += layer.forward + STEPS[net.activations[number - 1]][0](z)
+            self._forward += [layer.forward, *STEPS[net.activations[number - 1]][0](z)]
             back = STEPS[net.activations[number - 1]][1](z, slope)
             back += [partial(np.multiply, d, slope, d)] if back else []
             self._backward = back + layer.backward + self._backward
@@ -137,24 +138,18 @@ class DenseSchedule:
 class _Layer:
     """The affine map of a layer: ``v``, weights (n, k) over their row of biases, the gradient ``dv``, the calls.
 
-    ``below`` are the units that it reads, (n, m) for x and else (n + 1, m), with their row of ones; ``z`` is where the
-    affine map goes, ``d`` where its cotangent comes from, both (k, m), or (m, k) if ``turned``. ``d_below`` receives
-    the cotangent of the units below; it is None for x, whose layer also has its biases by themselves.
+    ``below`` are the units that it reads, over their row of ones; ``z`` is where the affine map goes, ``d`` where its
+    cotangent comes from, both (k, m), or (m, k) if ``turned``. ``d_below`` (n, m) receives the cotangent of the units
+    below; it is None for x.
     """
 
-    def __init__(
-        self, n: int, k: int, ones: int, below: Array, d_below: Array | None, z: Array, d: Array, turned: bool
-    ) -> None:
-        self.v, self.dv = np.zeros((n + ones, k), z.dtype), np.empty((n + ones, k), z.dtype)
-        v, dv, d = self.v[: len(below)], self.dv[: len(below)], d.T if turned else d
-        self.forward: list[Call] = [partial(np.dot, *((below.T, v, z) if turned else (v.T, below, z)))]
-        self.backward: list[Call] = [partial(np.dot, below, d.T, dv)]
-        if len(v) < len(self.v):
-            b = self.v[n:]
-            self.forward.append(partial(np.add, z, b if turned else b.T, z))
-            self.backward.append(partial(np.dot, d, np.ones(d.shape[1], d.dtype), self.dv[n]))
+    def __init__(self, below: Array, d_below: Array | None, z: Array, d: Array, turned: bool) -> None:
+        d_units = d.T if turned else d
+        self.v, self.dv = (np.zeros((len(below), len(d_units)), z.dtype) for _ in range(2))
+        self.forward = partial(np.dot, *((below.T, self.v, z) if turned else (self.v.T, below, z)))
+        self.backward: list[Call] = [partial(np.dot, below, d_units.T, self.dv)]
         if d_below is not None:
-            self.backward.append(partial(np.dot, v[:n], d, d_below))
+            self.backward.append(partial(np.dot, self.v[: len(d_below)], d_units, d_below))
 
 
 class _Squared:
