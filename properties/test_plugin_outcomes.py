@@ -25,6 +25,14 @@ test_it.py::test_right
 test_it.py::test_gone  # long ago
 test_other.py::test_not_collected
 """
+COST = """
+@pytest.mark.cost(per="element", order=0)
+def test_cost(cost_curve):
+    with pytest.raises(ValueError, match="order=0: the power in which"):
+        cost_curve(lambda n: None)
+    with pytest.raises(ValueError, match="per='step': a cost is counted per"):
+        cost_curve(lambda n: None, per="step")
+"""
 STALE = {
     "WARNING test_it.py::test_gone is listed as a known failure, but is no test: take it off the list",
     "WARNING test_it.py::test_right passes, but is listed as a known failure: take it off the list",
@@ -127,7 +135,7 @@ def test_shards_are_disjoint_and_complete(pytester):
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_report_has_a_line_for_each_verdict(pytester, workers):
     """JSON lines with the test, the verdict and the options, over those of an earlier run; with xdist everything else
-    is told as well."""
+    is told as well, and only what measures time is skipped."""
     pytester.makeconftest(
         """
         def pytest_gradcheck_record(record, item, report):
@@ -136,9 +144,15 @@ def test_the_report_has_a_line_for_each_verdict(pytester, workers):
     )
     pytester.path.joinpath("out.jsonl").write_text("left from before\n")
     pytester.makefile(".txt", known=KNOWN.replace("test_wrong", "test_wrong[0]"))
-    result = run(pytester, THREE, "--gradcheck-report=out.jsonl", "--gradcheck-xfails=known.txt", f"-n{workers}")
+    result = run(
+        pytester, THREE + COST, "-rs", "--gradcheck-report=out.jsonl", "--gradcheck-xfails=known.txt", f"-n{workers}"
+    )
     assert STALE.union([f"report: {pytester.path / 'out.jsonl'}"]).issubset(result.outlines)
-    result.stdout.fnmatch_lines(["3 gradients judged at 7 points: *", "*1 failed, 1 xpassed, 1 inconclusive in *"])
+    cost = ", 1 skipped" if workers else ", 1 passed"
+    result.stdout.fnmatch_lines(
+        ["3 gradients judged at 7 points: *", f"*1 failed{cost}, 1 xpassed, 1 inconclusive in *"]
+    )
+    assert ("SKIPPED" in result.stdout.str()) == bool(workers)
     records = [json.loads(line) for line in pytester.path.joinpath("out.jsonl").read_text().splitlines()]
     told = {record["test"]: (record["verdict"], record["ref"], record["mine"], record["options"]) for record in records}
     assert told == {
