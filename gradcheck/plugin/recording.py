@@ -75,9 +75,13 @@ def _look(session: "Session", report: Report) -> Any:
     from gradcheck.judge.closer import look, look_again
 
     layer, inputs, frozen = session.wrong[report.target]
-    if inputs:
-        return look(as_target(layer, frozen=frozen), *inputs, report=report)
-    return look_again(layer, report, frozen)
+    try:
+        if inputs:
+            return look(as_target(layer, frozen=frozen), *inputs, report=report)
+        return look_again(layer, report, frozen)
+    except Exception as error:  # the layer is somebody's code, asked once more: its failure is told, plots or not
+        session.warned.append(f"{report.target}: there are no plots of it: {type(error).__name__}: {error!s:.80}")
+        return None
 
 
 def _saved(made: dict[str, Any]) -> str:
