@@ -269,3 +269,37 @@ def test_what_is_wrong_by_design_is_named_as_such(name: str) -> None:
     report = check(layer, X)
     assert report.verdict is Verdict.FAIL
     assert any(note.startswith(f"by design? a layer called {name}") for note in report.notes)
+
+
+def test_a_value_that_raises_does_not_stand_for_others_of_its_shape() -> None:
+    """What is remembered is how a layer was recognised, never that it raised."""
+
+    class Log(Mute):
+        def forward(self, x):
+            if np.any(x <= 0):
+                raise ValueError("not positive")
+            self.x = x
+            return np.log(x)
+
+        def backward(self, dout):
+            return dout / self.x
+
+    target = from_layer(Log)
+    assert check(target, -np.ones((2, 2))).verdict is Verdict.INCONCLUSIVE
+    assert check(target, np.ones((2, 2))).verdict is Verdict.PASS
+
+
+def test_a_derivative_that_wants_more_than_the_inputs_says_what_to_do() -> None:
+    """numpy-ml's squared error wants the activation before it."""
+
+    class Squared:
+        def loss(self, y, y_pred):
+            return 0.5 * np.sum((y - y_pred) ** 2)
+
+        def grad(self, y, y_pred, z, act_fn):
+            return (y_pred - y) * act_fn.grad(z)
+
+    with pytest.raises(TypeError, match=r"grad wants z, act_fn beside the inputs of loss; put it in: from_layer"):
+        check(Squared, X, 2 * X)
+    put_in = from_layer(Squared, forward="loss", backward=lambda layer, g: (None, g * (2 * X - X)))
+    assert check(put_in, X, 2 * X).verdict is Verdict.PASS

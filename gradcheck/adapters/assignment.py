@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.naming import GRADIENTS
-from gradcheck.adapters.observe import Aftermath, Observed, Parameter
+from gradcheck.adapters.observe import Observed, Parameter
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs, same_shape
 from gradcheck.adapters.passes import is_label
 from gradcheck.adapters.trees import leaves

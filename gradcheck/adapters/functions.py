@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gradcheck.adapters.methods import Method, Standing, input_names
+from gradcheck.adapters.methods import CallError, Method, Standing, input_names, signature
 from gradcheck.adapters.naming import AT_OUTPUT, CACHES, COTANGENT
 from gradcheck.adapters.walk import Array
 
@@ -142,6 +142,12 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
         inputs, value = layer.point_of_derivative
         method = getattr(layer, derivative)
         names = input_names(method)
+        wanted, _, _ = signature(method)
+        if len(wanted) > max(len(inputs), 1):
+            raise CallError(
+                f"{derivative} wants {', '.join(wanted[len(inputs):])} beside the inputs of {forward}; put it in: "
+                f"from_layer(…, backward=lambda layer, cotangent: …)"
+            )
         at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != input_names(getattr(layer, forward))
         rows = any(np.shape(x) == np.shape(value) for x in inputs)
         return _times(cotangent, method(*((value,) if at_value else inputs)), jacobian=rows)

@@ -2,12 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.assignment import Grads, Leaf, Params
+from gradcheck.adapters.assignment import Grads, Params
 from gradcheck.adapters.entry import entered_by, in_mode, methods_of
 from gradcheck.adapters.flat import flattened, name_of
 from gradcheck.adapters.functions import (
@@ -20,9 +19,10 @@ from gradcheck.adapters.methods import Method, bound, input_names
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
 from gradcheck.adapters.pairing import same_shape
 from gradcheck.adapters.passes import Passes
-from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
-from gradcheck.adapters.surprises import Habits, habits
+from gradcheck.adapters.recognise import PassRaisedError, Recognised
+from gradcheck.adapters.surprises import Habits
 from gradcheck.adapters.trees import leaves
+from gradcheck.adapters.trials import recognised, trials_of
 from gradcheck.adapters.walk import Array
 from gradcheck.target import Pullback, Target, describe
 
@@ -108,7 +108,7 @@ def from_layer(
     passes = Passes(forward, backward, training, settings)
     made = in_mode(made, passes)
     frozen = (frozen,) if isinstance(frozen, str | int) else tuple(frozen)
-    known: dict[Any, tuple[Recognised | PassRaisedError, Habits]] = {}
+    known: dict[Any, tuple[Recognised, Habits]] = {}
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
         inputs = tuple(_array_of(x) for x in inputs)
@@ -126,12 +126,14 @@ def from_layer(
         if key not in known:
             if len(known) >= _REMEMBERED:
                 known.clear()
-            trials = [(flat.rebuilt(a), list(zip(range(len(a)), flat.names, a, strict=True))) for a in _tries(arrays)]
+            leaves_of = [list(zip(range(len(a)), flat.names, a, strict=True)) for a in trials_of(arrays)]
+            trials = [(flat.rebuilt([a for _, _, a in leaf]), leaf) for leaf in leaves_of]
             held = [*flat.frozen, *(item for item in frozen if item not in own)]
-            known[key] = _found(label, made, passes, trials, params, grads, held, convention)
+            found, seen = recognised(label, made, passes, trials, params, grads, held, convention)
+            if isinstance(found, PassRaisedError):  # at these values; others of the same shape may be welcome
+                return _raising(label, found, flat.rebuilt, flat.names, flat.frozen), arrays
+            known[key] = found, seen
         found, seen = known[key]
-        if isinstance(found, PassRaisedError):
-            return _raising(label, found, flat.rebuilt, flat.names, flat.frozen), arrays
         fixed = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
         target = _target(label, found, seen, flat.rebuilt, flat.names, fixed, convention == "vjp")
         if seen.logits is not None:
@@ -197,37 +199,6 @@ def _target(
     )
 
 
-def _found(
-    label: str,
-    layer: Any,
-    passes: Passes,
-    trials: Sequence[tuple[tuple[Any, ...], Sequence[Leaf]]],
-    params: Params,
-    grads: Grads,
-    frozen: Sequence[int | str],
-    convention: str,
-) -> tuple[Recognised | PassRaisedError, Habits]:
-    """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
-    a cotangent for each of several values, or for the first where backward does not like that; with flags as they are,
-    or set (save_cache=False) where backward does not like that.
-
-    Raises what the layer raised the first time.
-    """
-    raised: list[Exception] = []
-    set_flags = [replace(passes, training=True)] if passes.training is None else []
-    for way in (passes, replace(passes, leading=True), *set_flags):
-        for inputs, arrays in trials:
-            floats = [leaf for leaf in arrays if leaf[2].dtype.kind in "fc"]
-            try:
-                found = recognise(label, layer, way, inputs, floats, params=params, grads=grads, frozen=frozen)
-                return found, habits(found, inputs, arrays) if convention == "auto" else Habits()
-            except Exception as error:
-                raised.append(error)
-    if isinstance(raised[0], PassRaisedError):
-        return raised[0], Habits()
-    raise raised[0]
-
-
 def _raising(
     label: str,
     found: PassRaisedError,
@@ -245,20 +216,6 @@ def _raising(
 
     note = "forward raised, so nothing was recognised" if found.observed is None else "backward raised"
     return Target(label, value, lambda *values: raised, tuple(names), held, notes=(note,))
-
-
-def _tries(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
-    """The inputs with their floats moved by a tenth, then as they are: zeros and repeated values hide what depends on
-    what. Rows of probabilities stay, which labels are too.
-    """
-    rng = np.random.default_rng(0)
-    moved = []
-    for array in arrays:
-        rows = array.ndim and np.all(array >= 0) and np.allclose(array.sum(-1), 1) if array.dtype.kind == "f" else True
-        size = np.abs(array) + (0.5 * float(np.max(np.abs(array), initial=0.0)) or 1.0)
-        other = array if rows else array + 0.1 * size * rng.uniform(-1, 1, array.shape)
-        moved.append(np.asarray(other).astype(array.dtype))
-    return [tuple(moved), arrays]
 
 
 def _array_of(value: Any) -> Any:

@@ -12,6 +12,10 @@ from gradcheck.adapters.naming import TESTING, TRAINING
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
+class CallError(TypeError):
+    """A pass cannot be called with what there is; the message says what it wants."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """A function of the layer that stands for one of its methods: it has that one's name and return statement, and as a

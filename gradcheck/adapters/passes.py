@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.methods import Method, bound, input_names, is_flag, signature, spell, written
+from gradcheck.adapters.methods import CallError, Method, bound, input_names, is_flag, signature, spell, written
 from gradcheck.adapters.naming import (
     AT_INPUT,
     AT_OUTPUT,
@@ -28,10 +28,6 @@ from gradcheck.adapters.naming import (
 from gradcheck.adapters.optimisers import Descent, Recorder
 from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
-
-
-class CallError(TypeError):
-    """A pass cannot be called with what there is; the message says what it wants."""
 
 
 @dataclass

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.assignment import Assignment, Grads, Leaf, Params, assigned, chosen
 from gradcheck.adapters.methods import entered, spell, written
-from gradcheck.adapters.observe import Aftermath, Observed, observe, seeded, start_from_zero, vary_constants
+from gradcheck.adapters.observe import Observed, observe, start_from_zero, vary_constants
 from gradcheck.adapters.pairing import laid_out
 from gradcheck.adapters.passes import Passes, Performance
+from gradcheck.adapters.prepare import seeded
 from gradcheck.adapters.summary import held_fixed, in_words
 from gradcheck.adapters.walk import Array, arrays
 from gradcheck.adapters.wording import returned_names

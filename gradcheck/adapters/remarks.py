@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.methods import written
 from gradcheck.adapters.naming import stems
-from gradcheck.adapters.observe import Aftermath
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.walk import Step, numbers, read, spelled
 from gradcheck.adapters.wording import added_in_log

@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.adapters.assignment import Leaf
 from gradcheck.adapters.joined import hands_through, is_difference
-from gradcheck.adapters.observe import seeded
+from gradcheck.adapters.prepare import seeded
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.remarks import remarks
 from gradcheck.adapters.walk import Array

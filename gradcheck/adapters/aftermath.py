@@ -1,0 +1,49 @@
+"""Aftermath: what a backward pass leaves behind, wherever its gradients may be."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.naming import RATES
+from gradcheck.adapters.optimisers import Recorder
+from gradcheck.adapters.walk import Array, Path, Step, places, read
+
+
+@dataclass
+class Aftermath:
+    """What a backward pass left behind: the layer, what was returned, the parameters as objects before (and their
+    values), the parameters now, the cotangents as backward left them.
+    """
+
+    layer: Any
+    returned: Any
+    before: dict[str, Any]
+    values: dict[str, Array]
+    now: dict[str, Any]
+    given: list[Array]
+
+    def gradient(self, source: Path) -> Any:
+        """What lies at one path of that tree; the rest of it is not made."""
+        root = getattr(self, source[0].key)
+        return read(root() if source[0].key in ("recorded", "stepped") else root, source[1:])
+
+    def recorded(self) -> dict[str, Array]:
+        """Gradients handed to optimisers, by the parameter handed over with them."""
+        found: dict[str, Array] = {}
+        for _, place in places(self.layer):
+            for one, other in place.recorded if isinstance(place, Recorder) else ():
+                for name, array in self.before.items():
+                    if one is array or other is array:
+                        found[name] = other if one is array else one
+        return found
+
+    def stepped(self) -> dict[str, Array]:
+        """What parameters lost during backward, over the learning rate: the gradient, if that was a step of descent."""
+        rates = (read(self.layer, (Step("attribute", name),)) for name in RATES)
+        rate = next((float(r) for r in rates if isinstance(r, int | float) and r), 1.0)
+        found = {}
+        for name, now in self.now.items():
+            if isinstance(now, np.ndarray) and now.shape == self.values[name].shape:
+                found[name] = (self.values[name] - now) / rate
+        return found

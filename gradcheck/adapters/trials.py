@@ -1,0 +1,58 @@
+"""Trials: recognition tried in several ways, the likeliest first."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters.assignment import Grads, Leaf, Params
+from gradcheck.adapters.passes import Passes
+from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
+from gradcheck.adapters.surprises import Habits, habits
+from gradcheck.adapters.walk import Array
+
+
+def recognised(
+    label: str,
+    layer: Any,
+    passes: Passes,
+    trials: Sequence[tuple[tuple[Any, ...], Sequence[Leaf]]],
+    params: Params,
+    grads: Grads,
+    frozen: Sequence[int | str],
+    convention: str,
+) -> tuple[Recognised | PassRaisedError, Habits]:
+    """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
+    a cotangent for each of several values, or for the first where backward does not like that; with flags as they are,
+    or set (save_cache=False) where backward does not like that.
+
+    Raises what the layer raised the first time.
+    """
+    raised: list[Exception] = []
+    set_flags = [replace(passes, training=True)] if passes.training is None else []
+    for way in (passes, replace(passes, leading=True), *set_flags):
+        for inputs, arrays in trials:
+            floats = [leaf for leaf in arrays if leaf[2].dtype.kind in "fc"]
+            try:
+                found = recognise(label, layer, way, inputs, floats, params=params, grads=grads, frozen=frozen)
+                return found, habits(found, inputs, arrays) if convention == "auto" else Habits()
+            except Exception as error:
+                raised.append(error)
+    if isinstance(raised[0], PassRaisedError):
+        return raised[0], Habits()
+    raise raised[0]
+
+
+def trials_of(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
+    """The inputs with their floats moved by a tenth, then as they are: zeros and repeated values hide what depends on
+    what. Rows of probabilities stay, which labels are too.
+    """
+    rng = np.random.default_rng(0)
+    moved = []
+    for array in arrays:
+        rows = array.ndim and np.all(array >= 0) and np.allclose(array.sum(-1), 1) if array.dtype.kind == "f" else True
+        size = np.abs(array) + (0.5 * float(np.max(np.abs(array), initial=0.0)) or 1.0)
+        other = array if rows else array + 0.1 * size * rng.uniform(-1, 1, array.shape)
+        moved.append(np.asarray(other).astype(array.dtype))
+    return [tuple(moved), arrays]
