@@ -40,6 +40,10 @@ class Backwardless:
     def forward(self, x):
         return x
 
+class Sized:
+    def __init__(self, inputs, scale=1):
+        raise NotImplementedError
+
 pair = sine, None
 both = {"sine": sine, "doubled": doubled}
 several = [sine, dense]
@@ -143,6 +147,8 @@ def test_a_target_that_no_test_takes_is_a_usage_error(layers):
         ("needy:layer", "needy:layer: needy needs no_such_package, which is not installed; install it"),
         ("mylayers:number", "mylayers:number: cannot make a target of int 3: give a Target, a pair (f, vjp), or a"),
         ("mylayers:Backwardless", "mylayers:Backwardless: cannot make a target of Backwardless <mylayers."),
+        ("mylayers:Sized", "mylayers:Sized: Sized must be given inputs: name an instance, or a function that makes"),
+        ("math:floor", "math:floor: floor returned int 0, but a function given to from_pullback returns (value, "),
         ("mylayers:plain", "mylayers:plain: sin returned ndarray of shape (4, 7), but a function given"),
     ],
 )

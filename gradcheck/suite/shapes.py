@@ -1,17 +1,14 @@
 """Find the shapes that a layer takes, by trying; or see whether given ones fit."""
 
 import inspect
-import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import gradcheck.target
 from gradcheck.judge.case import Case
 from gradcheck.judge.search import maker
 
@@ -116,9 +113,8 @@ def _raised(layer: Any, shapes: Shapes, sizes: Mapping[str, int]) -> Exception |
             bound, flat = target.bound(tuple(arrays))
             bound.value(*flat, *bound.parameters.values())
     except Exception as error:  # a layer may raise anything
-        frames = traceback.extract_tb(error.__traceback__)
-        if isinstance(error, TypeError) and Path(frames[-1].filename) == Path(gradcheck.target.__file__):
-            raise  # it returned no (value, pullback)
+        if isinstance(error, TypeError) and "(value, pullback)" in str(error):
+            raise  # no shape makes a layer of it
         return error
     return None
 

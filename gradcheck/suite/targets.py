@@ -1,9 +1,11 @@
 """Resolve "module:attr" to layers, and each layer to what is judged: the layer and the shapes of its inputs."""
 
 import importlib
+import inspect
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,7 @@ def subject(ref: str, layer: Any, asked: Shapes | None = None) -> Subject:
         known = read_shapes(given) if isinstance(given, str) else given
         trying.fit(layer, known)
     except (TypeError, ValueError) as error:
-        raise TargetError(f"{ref}: {' '.join(str(error).split())}") from error
+        raise TargetError(f"{ref}: {_needs(layer) or ' '.join(str(error).split())}") from error
     return Subject(ref, layer, known)
 
 
@@ -134,6 +136,18 @@ def read_shapes(text: str) -> dict[str, tuple[str | int, ...]]:
     if not found:
         raise TargetError(f'shapes {text!r} name no input: write "x: n,k; w: k,m"')
     return found
+
+
+def _needs(layer: Any) -> str:
+    """What a class must be given before there is a layer; nothing where that is not what is wrong."""
+    if not isinstance(layer, type):
+        return ""
+    with suppress(TypeError, ValueError):  # a class of C without a signature
+        named = inspect.signature(layer).parameters.values()
+        wanted = [p.name for p in named if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        if wanted:
+            return f"{layer.__name__} must be given {', '.join(wanted)}: name an instance, or a function that makes one"
+    return ""
 
 
 def _describe(layer: Any) -> str:
