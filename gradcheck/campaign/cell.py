@@ -41,6 +41,11 @@ class Cell:
         return hashlib.sha256(self.name.encode()).digest()
 
     @property
+    def group(self) -> tuple[str, str, str]:
+        """What it is a draw of: target, dtype and block."""
+        return self.target, self.dtype, self.block
+
+    @property
     def seed(self) -> int:
         """Of its draws: 48 bits of the hash of its name, since JSON keeps whole numbers up to 2⁵³ only."""
         return int.from_bytes(self._digest[:6])

@@ -46,13 +46,13 @@ def campaign(
     """
     tally = Tally()
     with Ledger(path) as ledger:
-        done = set()
+        done = {group: bytearray(plan.draws) for group in plan.groups}  # 10 MB for ten million cells
         for cell, made in ledger.records():
-            if cell in plan and cell.name not in done:
-                done.add(cell.name)
+            if cell in plan and not done[cell.group][cell.number]:
+                done[cell.group][cell.number] = True
                 tally.take(cell, made)
         watch(tally)
-        left = (cell for cell in plan if cell.name not in done)
+        left = (cell for cell in plan if not done[cell.group][cell.number])
         try:
             with closing(judged(left, executor or LocalPool, in_flight=in_flight, limits=limits)) as completed:
                 for cell, made in completed:

@@ -42,7 +42,7 @@ class Tally:
 
     def take(self, cell: Cell, made: Record) -> None:
         """Count the record of a cell."""
-        line = self.lines.setdefault((cell.target, cell.dtype, cell.block), Line())
+        line = self.lines.setdefault(cell.group, Line())
         told: dict[str, Any] = made["report"]
         line.examples += told["examples"]
         if made["verdict"] == "pass":
