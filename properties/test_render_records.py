@@ -62,7 +62,7 @@ def test_every_array_reads_back_to_the_last_bit(array: Any) -> None:
         assert np.array_equal(np.signbit(back[number]), np.signbit(array[number]))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers(),

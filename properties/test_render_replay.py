@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import gradcheck
+from gradcheck.__main__ import main
 from gradcheck.render.records import append, record, save
 from gradcheck.replay import Word, choose, exit_code, replay
 
@@ -173,7 +174,17 @@ def test_the_command_counts_what_became_of_many(made: dict[str, Any], tmp_path: 
     assert done.returncode == 4
     assert done.stdout.splitlines()[-1] == "1 still failing, 1 not replayed"
     assert done.stderr.startswith("a.jsonl:3: skipped: schema 99 is newer than 1")
-    assert command("missing.jsonl", cwd=tmp_path).returncode == 4
+
+
+def test_the_command_says_when_there_is_nothing_to_replay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is missing is a usage error, one without a failure is none."""
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the command puts the current folder there
     (tmp_path / "empty.jsonl").touch()
-    none = command("empty.jsonl", cwd=tmp_path)
-    assert (none.returncode, none.stdout) == (0, "No failure is recorded here.\n")
+    assert main(["replay", str(tmp_path / "empty.jsonl")]) == 0
+    assert capsys.readouterr().out == "No failure is recorded here.\n"
+    with pytest.raises(SystemExit) as left:
+        main(["replay", str(tmp_path / "missing.jsonl")])
+    assert left.value.code == 4
+    assert "missing.jsonl: No such file or directory" in capsys.readouterr().err
