@@ -133,6 +133,7 @@ def test_the_page_tells_what_it_was_made_of(tmp_path: Path) -> None:
     assert "a.jsonl:4: skipped: not JSON" in text
     assert "forward is not finite at this point; move the inputs into its domain" in text
     assert "No gradient was found wrong" in html.page([passing()])
+    assert "<h1>Nothing could be told</h1>" in html.page([unclear()])  # which is not the same
 
 
 def test_a_page_of_nothing_is_an_error() -> None:
