@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gradcheck.adapters.functions import Context, at_once, is_derivative, takes_context, with_derivative
-from gradcheck.adapters.methods import Method, arguments, bound, spell
-from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, TESTING, TRAINING
+from gradcheck.adapters.methods import Method, arguments, bound, is_flag, spell
+from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, OPTIMISERS, RATES, TESTING, TRAINING
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.walk import copied
 
@@ -30,12 +30,18 @@ def entered_by(layer: Any, forward: Method | None, backward: Method | None) -> t
         derivatives = methods_of(layer, DERIVATIVE)
         pulls = [n for n in methods_of(layer, BACKWARD) if n not in derivatives or not is_derivative(layer, n)]
         if pulls:
-            return layer, forward, pulls[0]
+            return layer, forward, next((n for n in pulls if _takes_cotangent(layer, n)), pulls[0])
         if derivatives:
             return layer, *with_derivative(forward, derivatives[0])
         if forward == "loss":
             return layer, *at_once(forward)
     return layer, forward, backward or _first(layer, BACKWARD, "backward")
+
+
+def _takes_cotangent(layer: Any, method: str) -> bool:
+    """Whether a method takes more than settings: backward(learning_rate) is the step, and gradient(dout) the pass."""
+    names = arguments(getattr(layer, method))
+    return not names or any(name not in RATES + OPTIMISERS and not is_flag(name) for name in names)
 
 
 def in_mode(layer: Any, passes: Passes) -> Any:

@@ -16,7 +16,7 @@ from gradcheck.adapters.flat import varied
 from gradcheck.adapters.naming import OPTIMISERS, PARAMETERS, VALUES
 from gradcheck.adapters.optimisers import STEPS, Recorder
 from gradcheck.adapters.passes import Passes, Performance
-from gradcheck.adapters.prepare import forget, initialised, rewind, seeded, values
+from gradcheck.adapters.prepare import forget, initialised, own_attributes, rewind, seeded, values
 from gradcheck.adapters.views import View, views_in
 from gradcheck.adapters.walk import Array, Path, Step, arrays, copied, places, read, spelled
 
@@ -83,6 +83,7 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
     notes: list[str] = []
     views = views_in(layer)
     fresh = copied(layer)
+    own_attributes(fresh)
     optimisers = {
         id(value): Recorder(value)
         for path, value in places(fresh)

@@ -32,6 +32,15 @@ def initialised(layer: Any, inputs: tuple[Any, ...]) -> bool:
     return False
 
 
+def own_attributes(layer: Any) -> None:
+    """Arrays that are attributes of a class become the object's own, so that one copy may differ from another."""
+    for _, place in list(places(layer)):
+        for base in type(place).__mro__ if hasattr(place, "__dict__") else ():
+            for name, value in vars(base).items():
+                if isinstance(value, np.ndarray) and name not in vars(place):
+                    setattr(place, name, value.copy())
+
+
 def forget(layer: Any, warm: Any, passes: Passes, inputs: tuple[Any, ...]) -> None:
     """Empty the lists that forward adds to, which hold the inputs of calls made before the layer came here."""
     grown = []

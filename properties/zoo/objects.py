@@ -545,6 +545,24 @@ def keeps_a_view(twist: Twist) -> Any:
     return Layer
 
 
+def backward_is_the_step(twist: Twist) -> Any:
+    class Layer:
+        weights = W.copy()  # of the class, as some have it
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.weights
+
+        def gradient(self, dout):
+            self.grad_weights = twist("W", self.x.T @ dout)
+            return twist("x", dout @ self.weights.T)
+
+        def backward(self, learning_rate):
+            self.weights -= learning_rate * self.grad_weights
+
+    return Layer
+
+
 def single_numbers(twist: Twist) -> Any:
     class PReLU:
         def __init__(self) -> None:
@@ -600,6 +618,7 @@ SPECIMENS = [
     Specimen("used before", used_before, (X,), {**DENSE, "x": "X"}),
     Specimen("decoys", decoys, (X,), {"w": "w", "x": "x"}, "w in self.grads[0]"),
     Specimen("keeps a view", keeps_a_view, (X,), {"W": "W", "x": "x"}, "W: the same number everywhere"),
+    Specimen("backward is the step", backward_is_the_step, (X,), {"W": "weights", "x": "x"}, "gradient returns dx"),
     Specimen("single numbers", single_numbers, (X,), {"alpha": "alpha", "x": "x"}, "beta is a number, with a gradient"),
     Specimen("list of floats", attributes, (X.tolist(),), DENSE),
     Specimen("columns are examples", columns_are_examples, (X.T,), {**DENSE, "x": "A_prev"}, "means over the batch"),
