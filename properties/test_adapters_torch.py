@@ -337,10 +337,11 @@ def test_a_checkpointed_layer_passes(torch):
 
 def test_the_padding_row_of_an_embedding_is_held(torch):
     """It has no gradient by design, which the report says; a row that is missing without being declared is found."""
-    padded = torch.nn.Sequential(torch.nn.Embedding(5, 3, padding_idx=1), torch.nn.Tanh())
-    report = gradcheck.check(from_torch(padded), np.array([[0, 1], [1, 4]]))
-    assert report.verdict is Verdict.PASS, str(report)
-    assert "without a gradient by design: 0.weight[1]" in report.notes
+    for options, order in (({}, 1), ({"sparse": True}, 1), ({}, 2)):
+        padded = torch.nn.Sequential(torch.nn.Embedding(5, 3, padding_idx=1, **options), torch.nn.Tanh())
+        report = gradcheck.check(from_torch(padded, order=order), np.array([[0, 1], [1, 4]]))
+        assert report.verdict is Verdict.PASS, str(report)
+        assert "without a gradient by design: 0.weight[1]" in report.notes
     lacking = from_torch(lambda i, w: torch.nn.functional.embedding(i, w, padding_idx=1))
     assert gradcheck.check(lacking, np.array([[0, 1], [1, 4]]), normal(5, 3)).verdict is Verdict.FAIL
 

@@ -137,6 +137,7 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     moving = [floats(t) and i not in flat.frozen and (t.requires_grad or not asked) for i, t in enumerate(given)]
     homes = [leaf for leaf in flat.originals if isinstance(leaf, torch.Tensor)]
     parameters: dict[str, Array] = {}
+    padding: dict[int, tuple[int, Array]] = {}
     notes: list[str] = []
     if isinstance(function, torch.jit.ScriptModule):
         notes.append("its parameters are not judged: torch lets nobody put others in the place of a scripted module's")
@@ -144,12 +145,13 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
         homes += function.parameters()
         function = functional(function, flat.rebuilt(given), {t.dtype for t in given if floats(t)})
         parameters = {k if k not in flat.names else f"self.{k}": a for k, a in function.parameters.items()}
+        padding = {i: (row, [*parameters.values()][i][row]) for i, row in function.padding.items()}
         notes += function.notes
     device = homes[0].device if homes else torch.device("cpu")
     arrays, names = [array_of(t) for t in given], [*flat.names]
     moving += [True] * len(parameters)
     run = _Run(function, flat, [tensor_of(a, "cpu").dtype for a in (*arrays, *parameters.values())])
-    call = Call(run, moving, device)
+    call = Call(run, moving, device, {len(arrays) + i: row for i, row in padding.items()})
     outputs: list[Array] = []
     try:
         outputs = call.outputs([*arrays, *parameters.values()])
@@ -165,7 +167,9 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     if order == 2:
         cotangents = cotangents_like([o for o in outputs if o.dtype.kind not in "iub"])
         moving = [*moving[: len(arrays)], *[True] * len(cotangents), *moving[len(arrays) :]]
-        call = Call(Gradient(run, call.moving, len(arrays)), moving, device, call.draws)
+        gradient = Gradient(run, call.moving, len(arrays))
+        held = {i + len(cotangents): row for i, row in call.held.items()}
+        call = Call(gradient, moving, device, held, call.draws)
         arrays, names = [*arrays, *cotangents.values()], [*names, *cotangents]
     target = bound(label, call, moving, (*names, *parameters), parameters, notes, mode)
     if (order, mode) != (1, "reverse"):

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +36,7 @@ _FORWARD_SEED, _BACKWARD_SEED = 0, 1
 class Call:
     """run: from leaf tensors to output tensors. moving: which of them are differentiated. device: where they live.
 
+    `held`: rows of embeddings that have no gradient by design, with what they hold, by the position of the table.
     `draws`: random numbers are drawn, which fill memory in its order: inputs are laid out in C order, so that the same
     values get the same mask.
     """
@@ -43,6 +44,7 @@ class Call:
     run: Run
     moving: Sequence[bool]
     device: Any
+    held: Mapping[int, tuple[int, Array]]
     draws: bool = False
 
     def outputs(self, arrays: Sequence[Array]) -> list[Array]:
@@ -90,8 +92,9 @@ class Call:
 
     def _tensors(self, arrays: Sequence[Array]) -> list[Any]:
         """Leaves of a new graph with the memory of the arrays."""
-        if self.draws:
-            arrays = [np.array(a, order="C") for a in arrays]
+        arrays = [np.array(a, order="C") if self.draws or i in self.held else a for i, a in enumerate(arrays)]
+        for i, (row, values) in self.held.items():
+            arrays[i][row] = values
         return [tensor_of(a, self.device).requires_grad_(m) for a, m in zip(arrays, self.moving, strict=True)]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradcheck.adapters.flat import Array, away_from_constants
-from gradcheck.adapters.tensors import array_of, tensor_of
+from gradcheck.adapters.tensors import array_of
 from gradcheck.adapters.torch_call import floats, state
 from gradcheck.adapters.trees import mapped
 
@@ -14,14 +14,15 @@ from gradcheck.adapters.trees import mapped
 @dataclass(frozen=True)
 class Functional:
     """parameters: what is judged, in the dtype of the inputs; constants: buffers and the other parameters, cloned for
-    every call, so that running statistics start from the same; padding: rows of embeddings that have no gradient.
+    every call, so that running statistics start from the same; padding: rows of embeddings that have no gradient, by
+    the position of the table among the parameters.
     """
 
     module: Any
     holder: Any
     parameters: Mapping[str, Array]
     constants: Mapping[str, Any]
-    padding: Mapping[str, int]
+    padding: Mapping[int, int]
     notes: tuple[str, ...]
 
     def within(self, parameters: Sequence[Any], casts: Mapping[Any, Any], thunk: Callable[[], list[Any]]) -> list[Any]:
@@ -31,8 +32,7 @@ class Functional:
         """
         torch: Any = sys.modules["torch"]
         state = {k: c.clone().to(casts.get(c.dtype, c.dtype)) for k, c in self.constants.items()}
-        for name, tensor in zip(self.parameters, parameters, strict=True):
-            state[name] = tensor if name not in self.padding else self._padded(name, tensor)
+        state.update(zip(self.parameters, parameters, strict=True))
         found: list[Any] = torch.func.functional_call(
             self.holder, {f"module.{k}": t for k, t in state.items()}, (thunk,)
         )
@@ -43,12 +43,6 @@ class Functional:
         for name, tensor in zip(self.parameters, parameters, strict=True):
             for hook in (self.module.get_parameter(name)._backward_hooks or {}).values():
                 tensor.register_hook(hook)
-
-    def _padded(self, name: str, tensor: Any) -> Any:
-        """A table of embeddings whose padding row stays what it is: by design it has no gradient."""
-        torch: Any = sys.modules["torch"]
-        there = torch.arange(len(tensor), device=tensor.device) == self.padding[name]
-        return torch.where(there[:, None], tensor_of(self.parameters[name], tensor.device).to(tensor.dtype), tensor)
 
 
 def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functional:
@@ -76,7 +70,8 @@ def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functi
     padding = {k: m.padding_idx for k, m in tables.items() if m.padding_idx is not None and k in parameters}
     if padding:
         notes.append(f"without a gradient by design: {', '.join(f'{k}[{row}]' for k, row in padding.items())}")
-    return Functional(module, _holder(module), parameters, constants, padding, tuple(notes))
+    rows = {list(parameters).index(k): row for k, row in padding.items()}
+    return Functional(module, _holder(module), parameters, constants, rows, tuple(notes))
 
 
 def _holder(module: Any) -> Any:
