@@ -43,9 +43,18 @@ def compile_graph(
     >>> gradients["w"].tolist(), gradients.visits == schedule.edges
     ([[1.0], [0.0]], True)
     """
+    wanted = _wanted(graph, wrt, retain)
     if all(not node.shape and (not node.parents or TABLE[node.op].family in FAMILIES) for node in graph.nodes):
         return ScalarSchedule.from_graph(graph)
-    return Schedule(graph, wrt, retain)
+    return Schedule(graph, wanted)
+
+
+def _wanted(graph: Graph, wrt: Iterable[str] | None, retain: Iterable[str | Node]) -> list[Node]:
+    """The nodes whose cotangents are to be kept."""
+    names = list(graph.inputs if wrt is None else wrt)
+    if unknown := [name for name in names if name not in graph.inputs]:
+        raise GraphError(f"no input is named {unknown[0]!r}; the graph has {', '.join(graph.inputs)}")
+    return [*(graph.inputs[name] for name in names), *(find(graph, key) for key in retain)]
 
 
 class Gradients(dict[Node, Array]):
@@ -91,19 +100,17 @@ class _Plan:
 
 
 class Schedule:
-    """A compiled graph; made by `compile_graph`. One instance serves one thread: results live in its workspaces.
+    """A graph compiled for the cotangents of the nodes ``wanted``; made by `compile_graph`.
+
+    One instance serves one thread: results live in its workspaces.
 
     ``nodes`` and ``edges`` count those of the graph. ``inputs`` are the schedule's own arrays by name, which may be
     written to: ``schedule.inputs["W"] -= rate * gradients["W"]``. ``nbytes`` is the memory of all its arrays. These two
     are there from the first ``forward`` on, which plans for the dtypes it is given, in the time of a few plain passes.
     """
 
-    def __init__(self, graph: Graph, wrt: Iterable[str] | None = None, retain: Iterable[str | Node] = ()) -> None:
-        names = graph.inputs if wrt is None else wrt
-        if unknown := [name for name in names if name not in graph.inputs]:
-            raise GraphError(f"no input is named {unknown[0]!r}; the graph has {', '.join(graph.inputs)}")
+    def __init__(self, graph: Graph, wanted: Iterable[Node]) -> None:
         self.graph, self.nodes, self.edges = graph, len(graph), graph.edges
-        wanted = [*(graph.inputs[name] for name in names), *(find(graph, key) for key in retain)]
         self._joint = joint_graph(graph, dict.fromkeys(wanted))
         self._compiled: _Plan | None = None
         self._fresh = False  # whether the values of the forward pass are there, and not yet overwritten by a backward

@@ -181,7 +181,7 @@ class _Compiled:
             return cost(LOSSES[net.loss](prediction, target, units), net.reduction, weights)
 
         graph = trace(loss, **{name: array.shape for name, array in self._arrays.items()})
-        self._schedule = Schedule(graph, wrt=["prediction"])
+        self._schedule = Schedule(graph, [graph.inputs["prediction"]])
 
     def forward(self) -> float:
         return float(self._schedule.forward(**self._arrays))
