@@ -1,4 +1,4 @@
-"""Instruction counts: what a backward pass makes the processor do, inside C too, repeatable to the last instruction.
+"""Instruction counts: what a backward pass makes the processor do, inside C too, repeatable to a millionth.
 
 Valgrind's callgrind runs a process of its own, some 10 s for all sizes together. The backward pass is told from the
 rest of the process by the C function that it is called from: `dir` is hardly used, and asks the object's `__dir__`.
