@@ -481,6 +481,22 @@ def test_complex_functions_pass_forwards_and_backwards(torch):
         assert gradcheck.check(from_torch(lambda z: z * z.conj() * z, **options), z).verdict is Verdict.PASS
 
 
+def test_complex_weights_of_real_inputs_stay_complex(torch):
+    """A dtype is taken from the inputs only where both are real, or both complex."""
+
+    class Rotated(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = torch.nn.Parameter(torch.tensor([1 + 2j, 0.5 - 1j], dtype=torch.complex128))
+
+        def forward(self, x):
+            return x * self.w
+
+    report = gradcheck.check(from_torch(Rotated()), normal(2))
+    assert report.verdict is Verdict.PASS, str(report)
+    assert set(report.resolutions) == {"x", "w"}
+
+
 def test_a_gradient_that_cannot_be_differentiated_again_is_caught(torch):
     """A backward that detaches what it saved is right once, and silently wrong for a gradient penalty."""
     detached = planted(torch, lambda x, g: 3 * x.detach() ** 2 * g)

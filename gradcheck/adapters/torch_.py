@@ -131,6 +131,7 @@ class _Run:
 
 
 def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tuple[Target, tuple[Array, ...]]:
+    """The target at these inputs, after one forward pass that shows if it writes, if it draws, and what it returns."""
     torch: Any = sys.modules["torch"]
     given = [_tensor(leaf) for leaf in flat.originals]
     asked = any(t.requires_grad for t in given)

@@ -54,7 +54,8 @@ def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functi
     _settle(module, inputs)
     own = dict(module.named_parameters())
     there = {p.dtype for p in own.values() if floats(p)}
-    casts = dict(zip(there, dtypes, strict=True)) if len(there) == len(dtypes) == 1 else {}
+    alike = len(there) == len(dtypes) == 1 and len({d.is_complex for d in (*there, *dtypes)}) == 1
+    casts = dict(zip(there, dtypes, strict=True)) if alike else {}
     judged = {k: array_of(p.to(casts.get(p.dtype, p.dtype))) for k, p in own.items() if p.requires_grad}
     parameters, notes = away_from_constants(judged)
     constants = {k: c.detach() for k, c in (*own.items(), *module.named_buffers()) if k not in judged}
