@@ -46,7 +46,7 @@ def test_inconclusive_is_an_outcome_of_its_own(pytester):
         [
             "test_it.py::test_unclear INCONCLUSIVE *",
             "* gradcheck *",
-            "3 gradients judged at 7 points: 1 pass, 1 fail, 1 inconclusive; errors above * would have been seen",
+            "3 gradients judged at 2 of 7 points: 1 pass, 1 fail, 1 inconclusive; errors above * would have been seen",
             "INCONCLUSIVE test_it.py::test_unclear: unclear: inconclusive: the budget of 1 forward calls is spent",
             "*1 failed, 1 passed, 1 inconclusive in *",
         ]
@@ -150,7 +150,7 @@ def test_the_report_has_a_line_for_each_verdict(pytester, workers):
     assert STALE.union([f"report: {pytester.path / 'out.jsonl'}"]).issubset(result.outlines)
     cost = ", 1 skipped" if workers else ", 1 passed"
     result.stdout.fnmatch_lines(
-        ["3 gradients judged at 7 points: *", f"*1 failed{cost}, 1 xpassed, 1 inconclusive in *"]
+        ["3 gradients judged at 2 of 7 points: *", f"*1 failed{cost}, 1 xpassed, 1 inconclusive in *"]
     )
     assert ("SKIPPED" in result.stdout.str()) == bool(workers)
     records = [json.loads(line) for line in pytester.path.joinpath("out.jsonl").read_text().splitlines()]

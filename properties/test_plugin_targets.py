@@ -218,7 +218,7 @@ def test_a_layer_that_takes_no_shapes_says_what_to_do():
     def picky(x):
         raise ValueError("only on Sundays")
 
-    with pytest.raises(ValueError, match=r"the first raised ValueError: only on Sundays\); say which do, with --grad"):
+    with pytest.raises(ValueError, match=r"the first raised ValueError: only on Sundays\); say which do: --shapes"):
         found(picky)
 
 

@@ -47,6 +47,7 @@ def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.
         "ref": ref,
         "headline": report.headline(),
         "examples": report.examples,
+        "inconclusive": report.inconclusive or int(report.verdict is Verdict.INCONCLUSIVE),
         "resolution": report.resolution,
         "record": None,
     }
@@ -113,15 +114,17 @@ def write(path: Path, made: Sequence[dict[str, Any]]) -> None:
 def counted(told: Sequence[dict[str, Any]]) -> str:
     """How many verdicts there were of each kind, and how small an error would have been seen.
 
-    >>> counted([{"verdict": "pass", "examples": 200, "resolution": 1e-9}])
-    '1 gradient judged at 200 points: 1 pass; errors above 1.0e-09 of a gradient would have been seen'
+    >>> counted([{"verdict": "pass", "examples": 200, "inconclusive": 3, "resolution": 1e-9}])
+    '1 gradient judged at 197 of 200 points: 1 pass; errors above 1.0e-09 of a gradient would have been seen'
     """
     counts = [(sum(v["verdict"] == verdict.value for v in told), verdict.value) for verdict in Verdict]
     words = ", ".join(f"{count} {name}" for count, name in counts if count)
     seen = [v["resolution"] for v in told if v["verdict"] == "pass"]
     resolution = f"; errors above {max(seen):.1e} of a gradient would have been seen" if seen else ""
     gradients, points = f"gradient{'s' * (len(told) != 1)}", sum(v["examples"] for v in told)
-    return f"{len(told)} {gradients} judged at {points} point{'s' * (points != 1)}: {words}{resolution}"
+    unclear = sum(v["inconclusive"] for v in told)
+    judged = f"{points - unclear} of {points}" if unclear else f"{points}"
+    return f"{len(told)} {gradients} judged at {judged} point{'s' * (points != 1)}: {words}{resolution}"
 
 
 def summarise(session: "Session", terminal: pytest.TerminalReporter) -> None:

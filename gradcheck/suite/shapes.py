@@ -72,7 +72,7 @@ def found(layer: Any) -> dict[str, Axes]:
             first = first or errors[0] or errors[1]
     raise ValueError(
         f"no shapes were found at which its forward runs (the first raised {type(first).__name__}: {first}); say which "
-        f'do, with --gradcheck-shapes "x: n,k; w: k,m" or an attribute gradcheck_shapes'
+        f'do: --shapes "x: n,k; w: k,m" (for pytest --gradcheck-shapes), or an attribute gradcheck_shapes'
     ) from first
 
 
