@@ -22,8 +22,8 @@ class Adapter(Protocol):
     adapt: Callable[..., Target]
 
 
-ADAPTERS: tuple[str, ...] = ("torch_", "jax_", "autograd_", "tensorflow_", "tapes", "layer")
-"""Own adapters, by module; asked in this order, before those of other packages. `layer` is last: it tells by names."""
+ADAPTERS: tuple[str, ...] = ("torch_", "jax_", "autograd_", "tensorflow_", "tapes")
+"""Own adapters, by module, asked in this order; then those of other packages; then `layer`, which tells by names."""
 
 
 def as_target(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = (), **options: Any) -> Target:
@@ -37,7 +37,7 @@ def as_target(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] 
     """
     if isinstance(obj, Target):
         return obj
-    for adapter in (*_own(), *_registered()):
+    for adapter in _adapters():
         if adapter.recognises(obj):
             return adapter.adapt(obj, name=name, frozen=frozen, **options)
     if options:
@@ -48,18 +48,14 @@ def as_target(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] 
         return from_pullback(obj, name=name, frozen=frozen)
     raise TypeError(
         f"cannot make a target of {describe(obj)}: give a Target, a pair (f, vjp), or a function that returns "
-        f"(value, pullback)"
+        f"(value, pullback); from_layer takes an object whose passes have other names"
     )
 
 
 @cache
-def _own() -> tuple[Adapter, ...]:
-    return tuple(cast(Adapter, importlib.import_module(f"{__name__}.{module}")) for module in ADAPTERS)
-
-
-@cache
-def _registered() -> tuple[Adapter, ...]:
-    return tuple(_loaded())
+def _adapters() -> tuple[Adapter, ...]:
+    own = [cast(Adapter, importlib.import_module(f"{__name__}.{module}")) for module in (*ADAPTERS, "layer")]
+    return (*own[:-1], *_loaded(), own[-1])
 
 
 def _loaded() -> Iterator[Adapter]:

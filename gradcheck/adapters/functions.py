@@ -145,7 +145,7 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
         wanted, _, _ = signature(method)
         if len(wanted) > max(len(inputs), 1):
             raise CallError(
-                f"{derivative} wants {', '.join(wanted[len(inputs):])} beside the inputs of {forward}; put it in: "
+                f"{derivative} wants {', '.join(wanted[len(inputs) :])} beside the inputs of {forward}; put it in: "
                 f"from_layer(…, backward=lambda layer, cotangent: …)"
             )
         at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != input_names(getattr(layer, forward))

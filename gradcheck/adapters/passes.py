@@ -219,5 +219,3 @@ def _is_cache(name: str) -> bool:
 
 def _is_value(part: Any) -> bool:
     return isinstance(part, np.ndarray | np.floating | float) and np.asarray(part).dtype.kind in "fc"
-
-

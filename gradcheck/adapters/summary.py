@@ -12,15 +12,12 @@ if TYPE_CHECKING:
     from gradcheck.adapters.recognise import Recognised
 
 
-def in_words(
-    found: "Recognised", leaves: Sequence[Leaf]
-) -> str:
+def in_words(found: "Recognised", leaves: Sequence[Leaf]) -> str:
     """What was recognised, in one sentence."""
     passes, done = found.observed.passes, found.done
     forward = f"{spell(passes.forward)}({', '.join(input_names(bound(done.layer, passes.forward)))})"
     where = ", ".join(
-        f"{name} in {spelled(path).replace('layer.', 'self.', 1)}"
-        for name, path in found.places.of_parameters.items()
+        f"{name} in {spelled(path).replace('layer.', 'self.', 1)}" for name, path in found.places.of_parameters.items()
     )
     inputs = ", ".join(f"d{name or i}" for i, name, _ in leaves if i in found.places.of_inputs)
     parts = [f"recognised: {forward}", f"{spell(passes.backward)} returns {inputs or 'no gradient of an input'}"]
@@ -31,9 +28,7 @@ def in_words(
     return "; ".join(parts)
 
 
-def held_fixed(
-    found: "Recognised", leaves: Sequence[Leaf], frozen: Sequence[int | str]
-) -> Iterable[str]:
+def held_fixed(found: "Recognised", leaves: Sequence[Leaf], frozen: Sequence[int | str]) -> Iterable[str]:
     """What is not judged, and why."""
     if found.given is None:
         for name in found.observed.parameters:

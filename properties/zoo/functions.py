@@ -1,6 +1,5 @@
 """Functions: forward and backward as a pair with a cache, with a context, as a derivative, as value and gradient."""
 
-
 from typing import Any
 
 import numpy as np

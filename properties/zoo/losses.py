@@ -1,6 +1,5 @@
 """Losses: with labels as integers or one-hot, their gradients by a method, at once, with or without a cotangent."""
 
-
 from typing import Any
 
 import numpy as np

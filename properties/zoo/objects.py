@@ -1,6 +1,5 @@
 """Objects with a forward and a backward under many names, their gradients in many places."""
 
-
 import threading
 from typing import Any
 

@@ -1,6 +1,5 @@
 """Surprises: what layers do that is no mistake, and that a naive checker trips over."""
 
-
 from typing import Any
 
 import numpy as np
