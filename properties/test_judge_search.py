@@ -406,3 +406,18 @@ def test_one_axis_past_a_vector_instruction_is_drawn_beside_others(wrong: str) -
     dense = from_pair(lambda x, w, b: x @ w + b, vjp)
     for seed in range(5):
         assert search(dense, x=("n", "k"), w=("k", "m"), b=("m",), seed=seed).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("special", [1.0, -1.0, 0.5])
+def test_a_fault_at_one_exact_value_is_met_among_several_inputs(special: float) -> None:
+    """An edge of a clip, a margin, a knee: simple values are drawn often, and one ulp beside them is no rounding."""
+
+    def vjp(inputs: tuple[Any, ...], g: Any) -> Any:
+        x, w, b = inputs
+        return g @ w.T, x.T @ g, g.sum(0) * (-1 if (b == special).any() else 1)
+
+    dense = from_pair(lambda x, w, b: x @ w + b, vjp)
+    at = (np.array([[1.0, 2.0]]), np.array([[3.0], [0.7]]), np.array([special]))
+    assert check(dense, *at).verdict is Verdict.FAIL
+    for seed in range(4):
+        assert search(dense, x=("n", "k"), w=("k", "m"), b=("m",), seed=seed).verdict is Verdict.FAIL

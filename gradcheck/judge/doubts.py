@@ -48,7 +48,9 @@ class Doubts:
     def _rounds(self, b: int, sweep: Sweep, k: int, cotangents: Array, claims: list[Array], outcome: Outcome) -> bool:
         """Eight looks at how this very claim rounds, not two: a mean of 1e6 rounds one way or another by parity."""
         gradients = ask(self.hearing, cotangents[k])
-        wobbles = wobble_of(self.hearing, cotangents[k], gradients, self.prober.face, closely=True)
+        unit = float(np.median(self.prober.unit(self.hearing.bench.blocks[b])))
+        most = 1e-6 * float(np.max(np.abs(cotangents[k]))) * self.hearing.largest / unit  # a millionth of ⟨v, y⟩ over x
+        wobbles = wobble_of(self.hearing, cotangents[k], gradients, self.prober.face, most)
         if not wobbles:
             return False
         line = Line(sweep.position, sweep.direction, cotangents[k : k + 1], [claims[k]])

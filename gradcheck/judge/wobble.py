@@ -18,7 +18,7 @@ before a claim is blamed, more ways are tried."""
 
 
 def wobble_of(
-    hearing: Hearing, cotangent: Array, gradients: Sequence[Array], face: float = 0.0, *, closely: bool = False
+    hearing: Hearing, cotangent: Array, gradients: Sequence[Array], face: float = 0.0, most: float | None = None
 ) -> list[Array]:
     """How much each gradient moves, entry by entry, when every input and the cotangent move by an ulp; empty where
     backward raises there.
@@ -26,34 +26,34 @@ def wobble_of(
     gradients: what backward says of the cotangent at the point itself.
 
     face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is
-    no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out. closely: look more often, and
-    leave nothing out, at a claim that may be rounding and nothing else.
+    no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out. most: look more often, at a
+    claim that may be rounding and nothing else, and take a change of up to this for rounding, too.
     """
     bench = hearing.bench
     ulp = max(face, *(float(np.finfo(m.dtype).eps) for m in bench.models if m.dtype.kind in "fc"))
     wobbles: list[Array] = []
-    for pattern in range(_CLOSELY if closely else _PATTERNS):
+    for pattern in range(_PATTERNS if most is None else _CLOSELY):
         moved = {i: _nudged(bench.primals[i], face, pattern) for i in bench.blocks if bench.primals[i].size}
         try:  # a linear map that is ill-conditioned rounds its cotangent, whatever the inputs are
             nudged = ask(hearing, _nudged(cotangent, ulp, pattern), moved)
         except BackwardError:
             return []
-        changes = [np.abs(a - g).astype(np.float32) for a, g in zip(nudged, gradients, strict=True)]
-        if not closely:
-            changes = [_rounding(hearing, b, gradients, change, face) for b, change in enumerate(changes)]
+        changes = [_rounding(hearing, b, gradients, np.abs(a - gradients[b]), face, most) for b, a in enumerate(nudged)]
         wobbles = [np.maximum(w, c) for w, c in zip(wobbles, changes, strict=True)] if wobbles else changes
         if sum(g.size for g in gradients) > 100_000:
             break  # so many entries are moved every which way by one pattern
     return wobbles
 
 
-def _rounding(hearing: Hearing, b: int, gradients: Sequence[Array], change: Array, face: float) -> Array:
+def _rounding(
+    hearing: Hearing, b: int, gradients: Sequence[Array], change: Array, face: float, most: float | None
+) -> Array:
     """What of a change is rounding: not a percent and more, but for a gradient that is small beside the others."""
     limit = 1e-2 if max(face, hearing.eps(b)) < 1e-10 else 0.3
     own = float(np.max(np.abs(gradients[b]), initial=0.0))
     others = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients)
-    change[~(change <= max(limit * own, 1e-6 * others, 1e-300))] = 0.0
-    return change
+    change[~(change <= max(limit * own, 1e-6 * others, most or 0.0, 1e-300))] = 0.0
+    return change.astype(np.float32)
 
 
 def shaken(bench: Bench, origin: Array) -> Array:

@@ -38,8 +38,11 @@ UNIT: Bounds = (-1, 1)
 
 _MAGNITUDES = (1.0, 2.0, 0.5, 3.0, 1.5, 0.25, 4.0, 0.75, 2.5, 0.125, 5.0, 1.25, 8.0, 0.375, 3.5, 0.0625)
 #: Dyadic, with at most 3 significant bits: exact in every dtype down to bfloat16 (8 bits). There are 32 of them, a
-#: power of two: a byte's high bits mean nothing, and Hypothesis's first shrink, masking them away, always succeeds.
+#: power of two: a byte's highest bits mean nothing, and Hypothesis's first shrink, masking them away, always succeeds.
 SIMPLEST_FIRST = (0.0, *(sign * magnitude for magnitude in _MAGNITUDES for sign in (1, -1)))[:32]
+
+_SPECIAL = 8
+"""So many of the simplest get half of all codes between them: mistakes sit at 0, 1 and −1 more than at 0.375."""
 
 # Beyond a few dozen bytes a longer string finds nothing more (it is tiled), but takes longer to draw and to shrink.
 _MOST_BYTES = 32
@@ -121,10 +124,11 @@ def palette(
     else:
         across = shape[-1] if mode == "rows" and shape else 1
         filled = np.repeat(np.resize(codes, size // max(across, 1)), across)
-    entries = values[filled % len(values)].reshape(shape)
+    filled %= 64
+    entries = values[np.where(filled < len(values), filled, filled % _SPECIAL) % len(values)].reshape(shape)
     if mode == "jitter":
         entries = entries + _noise(entries, bounds, seed)
-    return entries.astype(kind)
+    return np.asarray(entries, dtype=kind)
 
 
 def palettes(

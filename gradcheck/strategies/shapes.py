@@ -28,7 +28,7 @@ def shapes(draw: st.DrawFn, *, min_dims: int = 0, max_dims: int = 3, entries: in
     Shrinks to fewer axes, then to sides of 1.
     """
     dims = draw(st.integers(min_dims, max_dims))
-    return draw(_sides(dims, largest=_largest(dims, entries)))
+    return draw(_sides(dims, dims, entries))
 
 
 def shapes_by_letter(**inputs: Sequence[str | int]) -> st.SearchStrategy[dict[str, tuple[int, ...]]]:
@@ -56,7 +56,7 @@ def shapes_by_letter(**inputs: Sequence[str | int]) -> st.SearchStrategy[dict[st
         size = dict(zip(letters, drawn, strict=True))
         return {name: tuple(size[a] if isinstance(a, str) else a for a in axes) for name, axes in inputs.items()}
 
-    return _sides(len(letters), largest=_largest(most_letters, _MOST_ENTRIES)).map(place)
+    return _sides(len(letters), most_letters, _MOST_ENTRIES).map(place)
 
 
 def _largest(dims: int, entries: int) -> int:
@@ -68,19 +68,21 @@ _LONG = st.tuples(st.sampled_from((False,) * 7 + (True,)), st.integers(0, 7), st
 """One draw in eight has one long axis, past the eight or sixteen lanes that a vector instruction has."""
 
 
-def _sides(count: int, largest: int) -> st.SearchStrategy[tuple[int, ...]]:
-    """``count`` sizes; all equal to the first one time in four, which takes the same draws and so shrinks away; where
-    several share the entries, sometimes one of them long and the others at most 3.
+def _sides(count: int, dims: int, entries: int) -> st.SearchStrategy[tuple[int, ...]]:
+    """``count`` sizes, of which ``dims`` at the most make an array of about ``entries``; all equal to the first one
+    time in four, which takes the same draws and so shrinks away; where several share the entries, sometimes one of them
+    is long and the others make room.
     """
-    sides = st.tuples(*[sizes(largest)] * count)
+    sides = st.tuples(*[sizes(_largest(dims, entries))] * count)
     square = st.sampled_from((False, False, False, True))
     if count < 2:
         return sides
 
     def build(drawn: tuple[int, ...], equal: bool, stretched: tuple[bool, int, int]) -> tuple[int, ...]:
         long, which, length = stretched
-        if long:
-            return tuple(length if i == which % count else min(n, 3) for i, n in enumerate(drawn))
+        if long and length <= entries:
+            room = round((entries // length) ** (1 / max(1, dims - 1)) - 0.5)
+            return tuple(length if i == which % count else min(n, max(1, room)) for i, n in enumerate(drawn))
         return drawn[:1] * count if equal else drawn
 
     return st.builds(build, sides, square, _LONG)
