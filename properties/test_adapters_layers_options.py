@@ -303,3 +303,26 @@ def test_a_derivative_that_wants_more_than_the_inputs_says_what_to_do() -> None:
         check(Squared, X, 2 * X)
     put_in = from_layer(Squared, forward="loss", backward=lambda layer, g: (None, g * (2 * X - X)))
     assert check(put_in, X, 2 * X).verdict is Verdict.PASS
+
+
+def test_inputs_at_the_edge_of_a_domain_are_recognised_as_they_are() -> None:
+    """The inputs are moved to look at a layer, and not moved where it has no value there."""
+
+    class Root:
+        def __init__(self) -> None:
+            self.w = np.array([1.5, 2.5])
+
+        def forward(self, x):
+            if not np.all(np.abs(x) <= 1):
+                return np.full(x.shape, np.nan)
+            self.x = x
+            return self.w * np.arccos(x)
+
+        def backward(self, dout):
+            self.dw = (dout * np.arccos(self.x)).sum(0)
+            return -dout * self.w / np.sqrt(1 - self.x**2)
+
+    x = np.array([[0.99, -0.99], [0.5, 0.0]])
+    report = check(Root, x)
+    assert report.verdict is Verdict.PASS
+    assert judged(report) == {"x", "w"}

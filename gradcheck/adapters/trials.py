@@ -36,6 +36,8 @@ def recognised(
             floats = [leaf for leaf in arrays if leaf[2].dtype.kind in "fc"]
             try:
                 found = recognise(label, layer, way, inputs, floats, params=params, grads=grads, frozen=frozen)
+                if inputs is not trials[-1][0] and not all(np.all(np.isfinite(o)) for o in found.done.outputs):
+                    continue  # out of its domain, where nothing can be seen to depend on anything
                 return found, habits(found, inputs, arrays) if convention == "auto" else Habits()
             except Exception as error:
                 raised.append(error)
@@ -52,7 +54,8 @@ def trials_of(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
     moved = []
     for array in arrays:
         rows = array.ndim and np.all(array >= 0) and np.allclose(array.sum(-1), 1) if array.dtype.kind == "f" else True
-        size = np.abs(array) + (0.5 * float(np.max(np.abs(array), initial=0.0)) or 1.0)
+        beyond = 0.0 if np.all(array > 0) else 0.5 * float(np.max(np.abs(array), initial=0.0)) or 1.0
+        size = np.abs(array) + beyond  # what is positive stays so: it may be under a root
         other = array if rows else array + 0.1 * size * rng.uniform(-1, 1, array.shape)
         moved.append(np.asarray(other).astype(array.dtype))
     return [tuple(moved), arrays]
