@@ -15,11 +15,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from gradcheck.adapters import as_target as as_target
-    from gradcheck.adapters.layer import from_functions as from_functions
-    from gradcheck.adapters.layer import from_layer as from_layer
     from gradcheck.adapters.autograd_ import from_autograd as from_autograd
     from gradcheck.adapters.design import by_design as by_design
     from gradcheck.adapters.jax_ import from_jax as from_jax
+    from gradcheck.adapters.layer import from_functions as from_functions
+    from gradcheck.adapters.layer import from_layer as from_layer
     from gradcheck.adapters.tapes import from_tape as from_tape
     from gradcheck.adapters.tensorflow_ import from_tensorflow as from_tensorflow
     from gradcheck.adapters.torch_ import from_torch as from_torch

@@ -71,8 +71,8 @@ def replay(made: Record, target: str | None = None, *, closer: bool = False) -> 
     What cannot be replayed (no case was kept, a target that is not there) is UNKNOWN, with the reason.
     """
     from gradcheck.judge import check
-    from gradcheck.judge.closer import look
     from gradcheck.judge.case import Case, seed_of
+    from gradcheck.judge.closer import look
     from gradcheck.judge.search import maker
 
     before = report_of(made)

@@ -423,3 +423,10 @@ def test_a_hostile_target_does_not_end_a_search() -> None:
     assert (report.verdict, report.findings[0].kind) == (Verdict.FAIL, Kind.RAISES)
     assert report.case.inputs[0].shape == (3,)  # type: ignore[attr-defined]
     assert search(from_pair(raising(ValueError("always")), sine_back), x=("n",), seed=0).verdict is Verdict.INCONCLUSIVE
+
+
+def test_bfloat16_is_refused_with_what_to_do(require: Any) -> None:
+    """Eight bits leave nothing to difference; the error says so rather than that there is no float."""
+    ml_dtypes = require("ml_dtypes")
+    with pytest.raises(ValueError, match=r"bfloat16 has too few digits.*float16 or float32"):
+        check(from_pair(np.negative, lambda i, g: (-g,)), np.ones(3, ml_dtypes.bfloat16))
