@@ -16,8 +16,8 @@ from gradcheck.cost.work import Work, as_it_is, as_work, by_letters, unit
 from gradcheck.report import Verdict
 
 ROUNDS, LOOKS = 7, 4
-# The largest size takes 20 to 40 ms, and a curve of 8 sizes and 7 rounds ends in two seconds or four. The smallest is 64
-# times smaller and takes 0.3 ms: a hundred times what a timing is uncertain by.
+# The largest size takes 20 to 40 ms, and a curve of 8 sizes and 7 rounds ends in two seconds or four. The smallest is
+# 64 times smaller and takes 0.3 ms: a hundred times what a timing is uncertain by.
 LARGEST, SPAN, SIZES = 20e-3, 64, 8
 MOST = 2**22
 
