@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -421,3 +422,9 @@ def test_a_fault_at_one_exact_value_is_met_among_several_inputs(special: float) 
     assert check(dense, *at).verdict is Verdict.FAIL
     for seed in range(4):
         assert search(dense, x=("n", "k"), w=("k", "m"), b=("m",), seed=seed).verdict is Verdict.FAIL
+
+
+def test_what_was_recognised_is_said_of_a_search_too() -> None:
+    """The notes of the target reach the report of many examples as they do that of one."""
+    target = replace(from_pair(np.negative, lambda i, g: (-g,)), notes=("recognised: a pair",))
+    assert search(target, x=("n",), seed=0, max_examples=5).notes == ("recognised: a pair",)

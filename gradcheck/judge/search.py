@@ -190,7 +190,7 @@ class _Tally:
             return replace(self.last, reasons=reasons or self.last.reasons, **counts)
         return Report(
             Verdict.PASS, self.last.target, resolution=self.resolution, kinks=tuple(self.kinks), reasons=reasons,
-            dtype=self.last.dtype, **counts,
+            notes=self.last.notes, dtype=self.last.dtype, **counts,
         )  # fmt: skip
 
 
