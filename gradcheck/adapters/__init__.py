@@ -9,7 +9,6 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
 from gradcheck.target import Target, describe, from_pair, from_pullback
@@ -59,6 +58,8 @@ def _adapters() -> tuple[Adapter, ...]:
 
 
 def _loaded() -> Iterator[Adapter]:
+    from importlib.metadata import entry_points  # takes as long to import as all of the above together
+
     for entry in sorted(entry_points(group="gradcheck.adapters"), key=lambda e: e.name):
         adapter = entry.load()
         for function in ("recognises", "adapt"):

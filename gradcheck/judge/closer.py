@@ -18,9 +18,9 @@ from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, Forw
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.judge.hearing import Hearing, hear
 from gradcheck.judge.moves import Line
+from gradcheck.judge.point import quiet
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import SAFETY, Sweep
-from gradcheck.judge.verdict import quiet
 from gradcheck.report import Report
 
 ENTRIES = 500

@@ -1,0 +1,77 @@
+"""Point: judge a target at one point, with the budget, the clock and the quiet that it is judged under."""
+
+import math
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gradcheck.judge.bench import Bench, BudgetError, preserved_randomness
+from gradcheck.judge.clock import TimeLimitError, time_limit
+from gradcheck.judge.laws import LAWS
+from gradcheck.judge.trial import Trial
+from gradcheck.report import Report
+from gradcheck.target import Target
+
+
+def judged(
+    target: Target,
+    inputs: tuple[Any, ...],
+    seed: int,
+    forbid_kinks: bool,
+    slack: float,
+    budget: int | None,
+    timeout: float | None,
+    *,
+    conjugate: bool,
+) -> Report:
+    """A whole trial. Raises ValueError for inputs that cannot be judged; what the target does wrong is a verdict."""
+    bench = _bench(target, inputs, budget)
+    bench.conjugate = conjugate
+    trial = Trial(bench, seed, forbid_kinks=forbid_kinks, slack=slack)
+    with quiet():
+        try:
+            bench.deadline = math.inf if timeout is None else time.monotonic() + timeout
+            with time_limit(timeout):
+                trial.judge()
+        except (BudgetError, TimeLimitError) as spent:
+            trial.reasons.append(str(spent))
+    return trial.report()
+
+
+def lawful(target: Target, inputs: tuple[Any, ...], laws: tuple[str, ...] | None, seed: int) -> Report:
+    """The laws alone, all of them for None. Raises ValueError for one that does not exist."""
+    for name in laws or ():
+        if name not in LAWS:
+            raise ValueError(f"laws names {name!r}; the laws are {', '.join(LAWS)}")
+    trial = Trial(_bench(target, inputs, None), seed)
+    with quiet():
+        trial.judge(tuple(LAWS) if laws is None else laws, probes=False)
+    return trial.report()
+
+
+def _bench(target: Target, inputs: tuple[Any, ...], budget: int | None) -> Bench:
+    if budget is not None and budget < 1:
+        raise ValueError(f"budget must be at least 1 forward call, got {budget!r}; leave it out for no limit")
+    bench = Bench(target, inputs, budget=budget)
+    if not bench.blocks:
+        narrow = any(primal.dtype.name == "bfloat16" for primal in bench.primals)
+        raise ValueError(
+            f"{target.name} has no input to differentiate: bfloat16 has too few digits for finite differences; judge "
+            f"the layer in float16 or float32"
+            if narrow
+            else f"{target.name} has no input to differentiate: {len(bench.primals)} inputs, all of them integers or "
+            f"frozen; give at least one array of floats"
+        )
+    return bench
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """A target's warnings are not the caller's, and its random numbers are not taken from the caller's streams."""
+    with preserved_randomness(), warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
