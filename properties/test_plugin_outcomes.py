@@ -61,7 +61,7 @@ def test_inconclusive_alone_is_exit_code_0(pytester):
     result.stdout.fnmatch_lines(["test_it.py i *", "*2 deselected, 1 inconclusive in *"])
 
 
-@pytest.mark.parametrize("how", ["option", "ini", "marker", "call"])
+@pytest.mark.parametrize("how", ["option", "ini", "marker", "call", "attribute"])
 def test_inconclusive_fails_where_it_is_strict(pytester, how):
     """By option, ini key, marker or argument."""
     if how == "ini":
@@ -71,19 +71,25 @@ def test_inconclusive_fails_where_it_is_strict(pytester, how):
     result = run(
         pytester,
         f"""
+        class Doubled:
+            gradcheck_strict = {how == "attribute"} or None
+
+            def __call__(self, x):
+                return 2 * x, lambda dy: (2 * dy,)
+
         {marker}
         @gc.verify(x=("n",), budget=1, max_examples=5{strict})
-        def test_verified(x):
-            return 2 * x, lambda dy: (2 * dy,)
+        def test_verified(n):
+            return Doubled()
 
         {marker}
         def test_called(gradcheck):
-            gradcheck(sine, np.ones(2), budget=1{strict})
+            gradcheck(Doubled(), np.ones(2), budget=1{strict})
         """,
         *(["--gradcheck-strict"] if how == "option" else []),
     )
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["E *InconclusiveError: verified: inconclusive: the budget of 1 forward calls is *"])
+    result.stdout.fnmatch_lines(["E *InconclusiveError: Doubled: inconclusive: the budget of 1 forward calls is *"])
 
 
 def test_one_example_that_tells_nothing_does_not_fail_a_strict_given(pytester):

@@ -98,19 +98,19 @@ class Claim:
     def report(self, call: Callable[..., Any], case: Case) -> Report:
         """Check what f returned for these inputs, and let the session hear it."""
         __tracebackhide__ = True
-        target = self.target(call, case)
-        settings = chosen(self.options, target)
+        returned = self.returned(call, case)
+        target = self.target(returned, call, case)
+        settings = chosen(self.options, returned)
         options = {name: settings[name] for name in CHECK}
         report = check(target, *case.inputs, seed=seed_of(case), **options)
         report = replace(report, case=case) if report.verdict is Verdict.FAIL else report
         if session.running is not None:
-            session.running.hear(report, options, target, case.inputs)
+            session.running.hear(report, settings, target, case.inputs)
         return report
 
-    def target(self, call: Callable[..., Any], case: Case) -> Target:
+    def target(self, returned: Any, call: Callable[..., Any], case: Case) -> Target:
         """What f returned for these inputs, a pair or a layer, as a target."""
         __tracebackhide__ = True
-        returned = self.returned(call, case)
         if isinstance(returned, tuple) and len(returned) == 2 and callable(returned[1]) and not callable(returned[0]):
             target = from_pullback(call, name=self.f.__name__.removeprefix("test_"))
             return replace(target, inputs=self.names, frozen=frozenset(map(self.position, self.frozen)))
@@ -137,7 +137,8 @@ class Claim:
         if len(self.shapes) == len(self.names):
             case = telling_case(self.shapes)
             with suppress(Exception):  # f may raise there, outside its domain
-                yield check(self.target(self.call(case, others), case), *case.inputs)
+                call = self.call(case, others)
+                yield check(self.target(self.returned(call, case), call, case), *case.inputs)
 
     def position(self, name: int | str) -> int:
         """Of a frozen input."""

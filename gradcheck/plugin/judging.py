@@ -62,7 +62,7 @@ def judge(
             options=options,
             **shapes,
         )
-    session.hear(report, options, layer, () if strategy is not None else inputs, frozen)
+    session.hear(report, chosen, layer, () if strategy is not None else inputs, frozen)
     if report.verdict is Verdict.FAIL:
         raise GradientMismatch(report)
     # Under @given one example of many may tell nothing; the session asks about all of them when the test ends.

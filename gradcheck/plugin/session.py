@@ -8,7 +8,7 @@ import pytest
 
 from gradcheck.plugin.options import read, usable
 from gradcheck.plugin.selection import expect_failures, split
-from gradcheck.plugin.settings import SETTINGS, refuse_unknown, resolve
+from gradcheck.plugin.settings import CHECK, SETTINGS, refuse_unknown, resolve
 
 if TYPE_CHECKING:
     from gradcheck.report import Report
@@ -31,6 +31,7 @@ class Session:
         self.item: pytest.Item | None = None
         self.heard: dict[str, Report] = {}  # of the test that is running, by the name of what was judged
         self.judged_with: dict[str, dict[str, Any]] = {}  # and the options of `check` that were not left as they are
+        self.strict: set[str] = set()
         self.wrong: dict[str, tuple[Any, tuple[Any, ...], Sequence[int | str]]] = {}  # layer, inputs, frozen of a FAIL
         self.verdicts: list[dict[str, Any]] = []  # of the whole run; filled in the process that writes
         self.warned: list[str] = []
@@ -71,12 +72,12 @@ class Session:
     def hear(
         self,
         report: "Report",
-        options: dict[str, Any],
+        settings: dict[str, Any],
         layer: Any,
         inputs: tuple[Any, ...] = (),
         frozen: Sequence[int | str] = (),
     ) -> None:
-        """Take in a report, the options of `check` it was made with, and what was judged, where a search drew inputs.
+        """Take in a report, the settings it was made with, and what was judged, where a search drew inputs.
 
         The last FAIL is the smallest, and its layer and inputs are kept for a closer look.
         """
@@ -87,8 +88,10 @@ class Session:
         if report.verdict.value == "fail":
             self.wrong[report.target] = layer, inputs, frozen
         self.judged_with[report.target] = {
-            name: value for name, value in options.items() if value != SETTINGS[name].default
+            name: settings[name] for name in CHECK if settings[name] != SETTINGS[name].default
         }
+        if settings["strict"]:
+            self.strict.add(report.target)
 
     # pytest's hooks, in the order of a run
 
@@ -143,7 +146,7 @@ class Session:
         """Know which test is running; a run inside a test of another run gives the outer one back."""
         global running
         outer, running = running, self
-        self.item, self.heard, self.judged_with, self.wrong = item, {}, {}, {}
+        self.item, self.heard, self.judged_with, self.wrong, self.strict = item, {}, {}, {}, set()
         try:
             return (yield)
         finally:
@@ -159,7 +162,7 @@ class Session:
             warm_up()
         result = yield
         for report in self.heard.values():
-            if report.verdict.value == "inconclusive" and resolve(self.config, item, {}, None)["strict"]:
+            if report.verdict.value == "inconclusive" and report.target in self.strict:
                 from gradcheck.report import InconclusiveError
 
                 raise InconclusiveError(report)
