@@ -26,7 +26,7 @@ import pytest
 from gradcheck.campaign import Cell, Ledger, LocalPool, Plan, Tally, campaign, dask
 
 LAYERS = "properties.campaign_layers"
-FLOATS = ("float64", "float32", "longdouble")
+FLOATS = ("float64", "float32", "float16")
 CELLS = int(os.environ.get("CAMPAIGN_CELLS", "10000"))
 DEATHS = 0.01
 """Of workers, for each cell that completes: a hundred and more in a run."""
