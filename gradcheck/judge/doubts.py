@@ -40,9 +40,9 @@ class Doubts:
         reading = sweep.reading(k)
         if abs(reading.value) > 1e-5 * float(sweep.weight[k]):
             return False
-        step = 30 * max(sweep.steps)
-        while step < 30 * NEAR and self.prober.add(sweep, min(step, NEAR)):
-            step *= 30
+        step = 10 * max(sweep.steps)
+        while step < NEAR and self.prober.add(sweep, step):
+            step *= 10
         return not sweep.reading(k).persists
 
     def _rounds(self, b: int, sweep: Sweep, k: int, cotangents: Array, claims: list[Array], outcome: Outcome) -> bool:

@@ -161,7 +161,8 @@ def _thresholds(h: Hearing, dtype: str, blamed: set[int]) -> Iterator[Finding]:
         return
     shrunk = [g / small for g in ask(h, small * h.cotangent)]
     for b in h.disagreements(shrunk, h.gradients, _REORDERED):
-        if b not in blamed:
+        half = h.gradients[b].astype(np.float16)
+        if b not in blamed and not np.array_equal(half, h.gradients[b]):  # half precision underflows, and is told so
             blamed.add(b)
             what = f"is not linear: the cotangent times {small:.0e} gives something else"
             yield h.finding(Kind.NONLINEAR, b, shrunk[b], h.gradients[b], what)

@@ -229,9 +229,9 @@ class Prober(Moves):
         # the judge's own sums are of float64, even for longdouble
         eps = max(eps, float(np.finfo(np.float16 if self.bench.twin else np.float64).eps))
         parts = [c * line.direction for c in line.claims]
-        floor = max(4 * eps, NOT_WRONG, 4 * self._underflow) * np.array([float(np.abs(part).sum()) for part in parts])
-        floor += 4 * eps * project(line.cotangents, self._sizes)
         weights = np.array([float(np.linalg.norm(part)) for part in parts])
+        floor = 4 * max(eps, self._underflow) * np.array([float(np.abs(part).sum()) for part in parts])
+        floor += 4 * eps * project(line.cotangents, self._sizes) + NOT_WRONG * weights
         if wobble is None or not weights[0]:
             return floor
         shaken = wobble * line.direction
