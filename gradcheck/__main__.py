@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="hold layers, or the reference backprop, to finite differences")
-    run.add_argument("targets", nargs="*", metavar="MODULE:ATTR", help="layers to check instead of the reference")
+    run.add_argument("targets", nargs="*", metavar="MODULE[:ATTR]", help="layers to check instead of the reference; "
+        "all that a module, FILE.py or FOLDER has")
     run.add_argument("--examples", type=_count, metavar="N", help="cases or random architectures to draw")
     run.add_argument("--seed", type=_seed, metavar="S", help="draw the same ones again")
     layers = run.add_argument_group("of layers")
@@ -145,6 +146,8 @@ def _campaign(parser: Parser, targets: list[str], output: str, **settings: Any) 
 
 
 def _run(parser: Parser, targets: list[str], **settings: Any) -> int:
+    if targets and not any(":" in target for target in targets):
+        return _census(parser, targets, **settings)
     if targets:
         from gradcheck.plugin import run
 
@@ -154,6 +157,17 @@ def _run(parser: Parser, targets: list[str], **settings: Any) -> int:
     from gradcheck.suite import reference
 
     return reference.main(**settings)
+
+
+def _census(parser: Parser, places: list[str], **settings: Any) -> int:
+    if settings:
+        parser.error(f"--{min(settings)} is about layers by name: write MODULE:ATTR, or leave it out")
+    from rich.console import Console
+
+    from gradcheck.census import census
+    from gradcheck.census.table import show
+
+    return show((one for place in places for one in census(place)), Console(highlight=False))
 
 
 def _systems(parser: Parser, names: list[str], **settings: object) -> int:

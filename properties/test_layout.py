@@ -15,9 +15,10 @@ PACKAGE = Path(gradcheck.__file__).parent
 # The rooms from top to bottom, and what each may import besides itself. ``gradcheck`` is the lazy public face.
 MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {
-        "campaign", "plugin", "replay", "suite", "render", "systems", "cost", "judge", "backprop", "numeric", "target",
-        "report",
+        "campaign", "census", "plugin", "replay", "suite", "render", "systems", "cost", "judge", "backprop", "numeric",
+        "target", "report",
     },
+    "census": {"strategies", "adapters", "judge.search", "judge", "target", "report"},
     "campaign": {
         "plugin", "suite", "render", "strategies", "adapters", "judge.search", "judge", "backprop", "target", "report",
     },

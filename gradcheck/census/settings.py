@@ -1,0 +1,213 @@
+"""Settings: arguments and inputs with which a layer runs, found by trying; and others like them, worth judging too."""
+
+import itertools
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gradcheck.adapters import as_target
+from gradcheck.census.discover import Candidate
+from gradcheck.census.guesses import CHANGES, Filled, Input, answers, data, is_loss, of_argument, of_input
+from gradcheck.target import Target
+
+_MOST_TRIALS = 600
+"""Settings tried before giving up: all that the tables offer for four arguments."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The arguments of a constructor, what forward is given, and which of that is labels."""
+
+    arguments: tuple[tuple[str, Any], ...]
+    inputs: tuple[Any, ...]
+    labels: int | None = None
+
+    def __str__(self) -> str:
+        made = ", ".join(f"{name}={value!r}" for name, value in self.arguments)
+        given = ", ".join(map(repr, self.inputs))
+        return f"({made}), {given}" if made else given
+
+    def drawn(self, number: int, scale: float = 1.0) -> tuple[Any, ...]:
+        """The inputs of the given number; see `Input.drawn`."""
+        return tuple(x.drawn(10 * number + n, scale) if isinstance(x, Input) else x for n, x in enumerate(self.inputs))
+
+
+class UnsettledError(Exception):
+    """No setting was found; the message has what the likeliest one raised."""
+
+
+def target_of(candidate: Candidate, setting: Setting) -> Target:
+    """The target of a layer, made anew with these arguments, its constant parameters moved away from their constant.
+
+    A scale that is 1 and a shift that is 0 hide what depends on them. Raises what making the layer raises.
+    """
+    np.random.seed(0)  # noqa: NPY002 - the stream that layers initialise themselves from
+    made = candidate.layer(**{n: v.array() if isinstance(v, Filled) else v for n, v in setting.arguments})
+    frozen = () if setting.labels is None else (setting.labels,)
+    target = as_target(made, name=candidate.name, frozen=frozen)
+    convert = _converter(candidate.framework)
+
+    def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
+        bound, flat = target.bound(tuple(map(convert, inputs)))
+        moved = {name: _moved(value) for name, value in bound.parameters.items()}
+        return replace(bound, parameters=moved), flat
+
+    return Target(target.name, target.value, target.linearize, frozen=target.frozen, bind=bind)
+
+
+def _converter(framework: str) -> Any:
+    if framework == "torch":
+        torch: Any = sys.modules["torch"]  # it made the layer
+        return lambda x: torch.tensor(x) if isinstance(x, np.ndarray) else x
+    return lambda x: x
+
+
+def _moved(value: Any) -> Any:
+    array = np.asarray(value)
+    if array.size < 2 or array.dtype.kind != "f" or np.any(array != array.flat[0]):
+        return value
+    return array + np.random.default_rng(array.shape).uniform(-0.4, 0.4, array.shape).astype(array.dtype)
+
+
+def working(candidate: Candidate, until: float) -> Iterator[Setting]:
+    """The settings of the first kind of input at which the layer runs forward and back, most likely meant first.
+
+    until: by the monotonic clock. Raises UnsettledError where there is none.
+    """
+    first: Exception | None = None
+    back: Exception | None = None
+    for setting in itertools.islice(_guessed(candidate), _MOST_TRIALS):
+        if time.monotonic() > until:
+            break
+        error, place = tried(candidate, setting)
+        if error is None:
+            yield setting
+            return
+        if isinstance(error, MemoryError):
+            raise UnsettledError(f"MemoryError: {error}")  # more of the same would take long, and end alike
+        first, back = first or error, back or (error if place == "backward" else None)
+    shown = back or first
+    words = f"{type(shown).__name__}: {shown}" if shown else "nothing to try"
+    raise UnsettledError(("backward raised " if back else "") + " ".join(words.split())[:160])
+
+
+def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str]:
+    """What a layer raised in this setting, and in which pass; None where it runs and its value is finite."""
+    place = "making it"
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            target, inputs = target_of(candidate, setting), setting.drawn(0)
+            place = "forward"
+            bound, flat = target.bound(inputs)
+            value = bound.value(*flat, *bound.parameters.values())
+            for array in value if isinstance(value, tuple) else (value,):
+                if np.asarray(array).dtype.kind not in "fc" or not np.all(np.isfinite(array)):
+                    raise ValueError("its value is not of finite floating-point numbers")
+            if bound.frozen >= set(range(len(flat))) and not bound.parameters:
+                raise ValueError("no gradient of it was recognised")
+            place = "backward"
+            shapes = tuple(np.ones_like(a) for a in value) if isinstance(value, tuple) else np.ones_like(value)
+            bound.linearize(*flat, *bound.parameters.values())(shapes)
+    except Exception as error:  # a layer may raise anything
+        return error, place
+    return None, ""
+
+
+def _guessed(candidate: Candidate) -> Iterator[Setting]:
+    required = [p for p in candidate.arguments if p.default is p.empty]
+    given = [tuple((p.name, value) for value in of_argument(p, candidate.name)) for p in required]
+    for arguments, (inputs, labels) in _by_simplicity(list(_by_simplicity_of(given)), list(_inputs(candidate))):
+        yield Setting(arguments, inputs, labels)
+
+
+def _by_simplicity_of(choices: list[tuple[Any, ...]], most: int = 400) -> Iterator[tuple[Any, ...]]:
+    """The products of some choices, those first whose places in their lists add up to least."""
+    sizes = [range(len(choice)) for choice in choices]
+    places = sorted(itertools.islice(itertools.product(*sizes), 20000), key=sum)
+    for place in places[:most]:
+        yield tuple(choice[n] for choice, n in zip(choices, place, strict=True))
+
+
+def _by_simplicity(one: list[Any], other: list[Any]) -> Iterator[tuple[Any, Any]]:
+    return iter(_by_simplicity_of([tuple(one), tuple(other)], _MOST_TRIALS))
+
+
+def _inputs(candidate: Candidate) -> Iterator[tuple[tuple[Any, ...], int | None]]:
+    """Likely inputs, simplest first, with the position of labels among them."""
+    names = candidate.inputs
+    if is_loss(candidate.name, names):
+        rest = [of_input(name, candidate.name)[:2] for name in names[2:]]
+        for pair, place in answers(names):
+            for more in _by_simplicity_of(rest):
+                yield (*pair, *more), place
+        return
+    if len(names) == 1:
+        yield from (((x,), None) for x in data(candidate.name))
+        return
+    yield from ((inputs, None) for inputs in _by_simplicity_of([of_input(n, candidate.name) for n in names]))
+
+
+def others(candidate: Candidate, setting: Setting) -> Iterator[Setting]:
+    """Settings near one that works: one argument changed at a time, then two, then the sizes of the inputs."""
+    known = dict(setting.arguments)
+    changes: list[tuple[str, Any]] = []
+    for parameter in candidate.arguments:
+        if CHANGES.search(parameter.name.lower()):
+            now = known.get(parameter.name, parameter.default)
+            same_type = [v for v in of_argument(parameter, candidate.name) if _alike(v, now) and v != now]
+            changes += [(parameter.name, value) for value in same_type[:3]]
+    for change in changes:
+        yield replace(setting, arguments=_with(setting, change))
+    for n, (name, value) in enumerate(zip(candidate.inputs, setting.inputs, strict=False)):
+        if not isinstance(value, Input):
+            for other in of_input(name, candidate.name):
+                if other != value and not isinstance(other, Input) and type(other) is type(value):
+                    yield replace(setting, inputs=(*setting.inputs[:n], other, *setting.inputs[n + 1 :]))
+    yield from _resized(setting)
+    for one, two in itertools.islice(itertools.combinations(changes, 2), 6):
+        if one[0] != two[0]:
+            yield replace(setting, arguments=_with(replace(setting, arguments=_with(setting, one)), two))
+
+
+def _alike(value: Any, now: Any) -> bool:
+    return type(value) is type(now) and (not isinstance(value, tuple) or len(value) == len(now))
+
+
+def _with(setting: Setting, change: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((dict(setting.arguments) | dict([change])).items())
+
+
+def _resized(setting: Setting) -> Iterator[Setting]:
+    """The inputs with a batch of one or two, with other images, and with longer sequences."""
+    arrays = [x for x in setting.inputs if isinstance(x, Input) and x.domain != "labels"]
+    if not arrays or len({x.shape[0] for x in arrays if x.shape}) == 0:
+        return
+    batch = arrays[0].shape[0] if len(arrays[0].shape) > 1 else 0
+    for size in (1, 2):
+        if batch == 3:
+            yield replace(setting, inputs=tuple(_sized(x, {3: size}, first=True) for x in setting.inputs))
+    if len(arrays[0].shape) >= 3:
+        for change in ({6: 7, 5: 4}, {6: 5, 5: 8}):
+            new = tuple(_sized(x, change) for x in setting.inputs)
+            if new != setting.inputs:
+                yield replace(setting, inputs=new)
+    if len(arrays[0].shape) == 3 and arrays[0].shape[:2] == (3, 2):
+        longer = (
+            Input(x.domain, (3, 4, *x.shape[2:]), x.below) if isinstance(x, Input) and x.shape[:2] == (3, 2) else x
+            for x in setting.inputs
+        )
+        yield replace(setting, inputs=tuple(longer))
+
+
+def _sized(x: Any, sizes: dict[int, int], first: bool = False) -> Any:
+    if not isinstance(x, Input) or len(x.shape) == 0:
+        return x
+    axes = range(1) if first else range(1, len(x.shape))
+    shape = tuple(sizes.get(size, size) if n in axes else size for n, size in enumerate(x.shape))
+    return replace(x, shape=shape)

@@ -1,0 +1,133 @@
+"""The census finds, makes and judges layers of a package, and nothing that they do costs more than their own row."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from gradcheck.__main__ import main
+from gradcheck.census import Counted, census
+from gradcheck.census.guesses import Input, answers, is_loss, of_input
+from gradcheck.census.judge import Seen
+from gradcheck.census.table import show
+
+SHOP = Path(__file__).parent / "zoo_packages" / "shop"
+
+
+@pytest.fixture(scope="module")
+def counted() -> dict[str, Counted]:
+    """The whole package, judged once."""
+    found = list(census(str(SHOP), seconds=6.0))
+    return {one.name or one.module: one for one in found}
+
+
+def test_every_layer_of_a_folder_is_a_row_and_base_classes_are_not(counted: dict[str, Counted]) -> None:
+    """What only promises a forward is no layer; what cannot be imported is a row of its own."""
+    layers = {"Dense", "StridedPool", "Gain", "Endless", "Hungry", "Peculiar", "Tanh", "CrossEntropy"}
+    assert set(counted) == layers | {"affine_forward", "embedding_forward", "step", "shop.broken"}
+
+
+@pytest.mark.parametrize("name", ["Dense", "CrossEntropy", "affine_forward", "step"])
+def test_right_layers_are_right_in_several_settings(counted: dict[str, Counted], name: str) -> None:
+    """None is accused in any setting, and more than the first is judged."""
+    assert counted[name].word == "right"
+    assert len(counted[name].seen) >= 2
+
+
+def test_a_pool_that_forgets_its_stride_is_found_by_changing_the_stride(counted: dict[str, Counted]) -> None:
+    """The default setting is right, so only a census of settings sees it."""
+    pool = counted["StridedPool"]
+    assert pool.word == "wrong"
+    assert pool.seen[0].word == "right"
+    assert (
+        "stride=1" in pool.telling.setting
+        or "stride=3" in pool.telling.setting
+        or "pool_size=3" in pool.telling.setting
+    )
+
+
+def test_parameters_that_start_constant_are_judged_away_from_it(counted: dict[str, Counted]) -> None:
+    """A gain of ones hides that dx leaves it out."""
+    assert counted["Gain"].word == "wrong"
+    assert counted["Gain"].telling.worst.startswith("x")
+
+
+def test_repeated_ids_are_drawn(counted: dict[str, Counted]) -> None:
+    """Six ids below four repeat."""
+    assert counted["embedding_forward"].word == "wrong"
+    assert counted["embedding_forward"].telling.worst.startswith("W")
+
+
+def test_a_derivative_in_terms_of_the_value_is_odd_and_not_wrong(counted: dict[str, Counted]) -> None:
+    """1 − a² is how many write the derivative of tanh."""
+    assert counted["Tanh"].word == "odd"
+    assert "in terms of the value" in counted["Tanh"].telling.message
+
+
+def test_a_layer_that_hangs_or_eats_all_memory_costs_its_row_only(counted: dict[str, Counted]) -> None:
+    """It is stopped, and said to be."""
+    assert counted["Endless"].word == "not understood"
+    assert "it took more than 11 s" in counted["Endless"].lost
+    assert counted["Hungry"].word == "not understood"
+    assert "allocate" in counted["Hungry"].telling.message
+
+
+def test_what_cannot_be_made_comes_with_the_lines_to_write(counted: dict[str, Counted]) -> None:
+    """They are Python once the dots are filled in."""
+    peculiar = counted["Peculiar"]
+    assert peculiar.word == "not understood"
+    lines = peculiar.template.replace("…", "None").splitlines()
+    assert lines[0] == "from shop.layers import Peculiar"
+    assert len(lines) == 3
+    compile(peculiar.template.replace("…", "None"), "template", "exec")
+
+
+def test_a_module_that_cannot_be_imported_says_why(counted: dict[str, Counted]) -> None:
+    """What is not installed may be imported, by demos mostly, until it is called; the others are judged."""
+    assert "no_such_module_anywhere is not installed, and start of it was called" in counted["shop.broken"].lost
+
+
+def test_the_table_counts_and_the_exit_code_is_pytests() -> None:
+    """Wrong is 1, right and odd are 0, nothing to check is 5 and never green."""
+    right, wrong = (
+        Seen("right", "real of shape (3, 4)"),
+        Seen("wrong", "(stride=1), real", "wrong sign", "x[0]: 1", "no"),
+    )
+    page = io.StringIO()
+    console = Console(file=page, width=100)
+    assert show([Counted("m", "A", (right,)), Counted("m", "B", (right, wrong))], console) == 1
+    assert "1 wrong, 1 right; 3 settings judged" in page.getvalue()
+    assert "made as B(stride=1), real" in page.getvalue()
+    assert show([Counted("m", "A", (right,)), Counted("m", "T", (Seen("odd"),))], console) == 0
+    assert show([], console) == 5
+
+
+def test_run_sweeps_a_module_and_refuses_what_is_about_one_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line has one door for both."""
+    with pytest.raises(SystemExit) as left:
+        main(["run", "shop.layers", "--shapes", "x: n,k"])
+    assert left.value.code == 4
+    assert "--shapes is about layers by name: write MODULE:ATTR" in capsys.readouterr().err
+    assert main(["run", "no.such.module"]) == 5
+    assert "No module named 'no'" in capsys.readouterr().out
+
+
+def test_what_is_drawn_is_of_its_domain_and_never_an_even_row() -> None:
+    """Softmax leaves an even row as it is: whether a loss takes logits could not be told from one."""
+    for number in range(8):
+        rows = Input("rows", (3, 4)).drawn(number, 1 / 1024)
+        assert abs(rows.sum(-1) - 1).max() < 1e-15 * 4  # four roundings of numbers below 1
+        assert (rows.std(-1) > 0.01).all()
+        assert set(Input("onehot", (3, 4)).drawn(number).sum(-1)) == {1.0}
+        assert Input("labels", (50,), 4).drawn(number).max() < 4
+        assert Input("positive", (50,)).drawn(number).min() > 0
+
+
+def test_labels_are_told_by_their_names() -> None:
+    """They are held fixed, whichever place they have."""
+    assert is_loss("CrossEntropy", ("y_true", "y_pred"))
+    assert not is_loss("Add", ("a", "b"))
+    assert {place for _, place in answers(("y_true", "y_pred"))} == {0}
+    assert {place for _, place in answers(("x", "t"))} == {1}
+    assert of_input("conv_param", "conv_forward")[0] == {"stride": 1, "pad": 1}
