@@ -27,7 +27,7 @@ class Input:
     array([1., 1.])
     """
 
-    domain: str  # real, positive, rows (of probabilities), unit (one probability), binary, onehot, labels
+    domain: str  # real, logits, positive, rows (of probabilities), unit (one probability), binary, onehot, labels
     shape: tuple[int, ...]
     below: int = 0
 
@@ -45,6 +45,8 @@ class Input:
         """An array of any real numbers made into one of this domain, the same each time."""
         if self.domain == "real":
             return filled
+        if self.domain == "logits":
+            return np.asarray(np.tanh(filled))  # far from probabilities as small as the epsilons in logs
         if self.domain == "positive":
             return np.asarray(np.abs(filled) + 0.25)  # away from the edge of a logarithm and a square root
         if self.domain == "unit":
@@ -174,6 +176,8 @@ def data(name: str) -> tuple[Input, ...]:
     ids = (Input("labels", (3, 2), 4), Input("labels", (3,), 4))
     if _IDS.search(name):
         return (*ids, *_ROWS, *_STEPS)
+    if "norm" in name.lower() and not re.search("2d|spatial|instance|group", name, re.IGNORECASE):
+        return (*_ROWS, *_STEPS, *_IMAGES)
     if _WINDOW.search(name):
         return (*_IMAGES, *_ROWS, *_STEPS)
     if _SEQUENCE.search(name) and not re.search("step|cell", name, re.IGNORECASE):
@@ -194,12 +198,12 @@ _ANSWERS: tuple[tuple[Input, Input], ...] = (
     (Input("rows", (3, 4)), Input("labels", (3,), 4)),
     (Input("unit", (3, 1)), Input("binary", (3, 1))),
     (Input("unit", (3,)), Input("binary", (3,))),
-    (Input("real", (3, 4)), Input("labels", (3,), 4)),
-    (Input("real", (3, 4)), Input("onehot", (3, 4))),
-    (Input("real", (3, 2, 4)), Input("labels", (3, 2), 4)),
+    (Input("logits", (3, 4)), Input("labels", (3,), 4)),
+    (Input("logits", (3, 4)), Input("onehot", (3, 4))),
+    (Input("logits", (3, 2, 4)), Input("labels", (3, 2), 4)),
     (Input("unit", (4, 1)), Input("binary", (4, 1))),
-    (Input("real", (3, 1)), Input("labels", (3, 1), 2)),
-    (Input("real", (3,)), Input("labels", (3,), 2)),
+    (Input("logits", (3,)), Input("labels", (3,), 2)),
+    (Input("logits", (3, 1)), Input("labels", (3, 1), 2)),
 )  # fmt: skip
 """Predictions with their labels. Probabilities come first: what wants any number takes them too."""
 
@@ -227,10 +231,10 @@ def of_input(argument: str, layer: str) -> tuple[Any, ...]:
     if re.fullmatch(r"w|weights?|theta|w\d|kernels?|filters?", lower):
         plain = _reals((4, 5), (5, 4), (2, 5))
         return kernels if window else plain
-    if re.fullmatch(r"b|bias|biases|b\d", lower):
+    if re.fullmatch(r"b[a-z]?\d?|bias(?:es)?|b_\w", lower):
         return _reals(*((4,), (4, 1), (1, 1, 1, 4)) if window else ((5 * gates,), (1, 5 * gates), (5, 1)))
     if re.fullmatch(r"gamma|beta|scale|shift|gain", lower):
-        images = ((2,), (1, 2, 1, 1), (4,))
+        images = ((1, 2, 1, 1), (2,), (4,)) if "group" in layer else ((2,), (1, 2, 1, 1), (4,))
         return _reals(*(images if window else ((4,), (1, 4), (4, 1), (5,), (2,))))
     if re.fullmatch(r"w_?xh?|wx|u", lower):
         return _reals((4, 5 * gates), (5, 4))

@@ -28,6 +28,9 @@ EPSILON = 1e-3
 ROUNDED = 1e-5
 """A relative error below this is what float32 inside, 1e-7 beside a probability, or six digits of a constant make."""
 
+HABITS = {Kind.STALE, Kind.ACCUMULATES, Kind.MUTATES, Kind.ALIASES, Kind.NONDETERMINISTIC}
+"""Surprises to a caller, but no wrong derivative: what a network that calls every layer once, in order, never sees."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -98,9 +101,18 @@ def _excused(candidate: Candidate, setting: Setting, inputs: tuple[Any, ...], re
     for note in report.notes:
         if (whole and error < EPSILON and note.startswith("the loss takes log(")) or note.startswith("by design?"):
             return replace(_told("odd", setting, report), message=note)
+    if {finding.kind for finding in report.findings} <= HABITS:
+        return replace(_told("odd", setting, report), message=report.findings[0].message)
+    if "softmax" in candidate.name.lower() and Kind.NONLINEAR in {finding.kind for finding in report.findings}:
+        words = "backward adds something of its own to what it is given: labels, where softmax is joined with its loss"
+        return replace(_told("odd", setting, report), message=words)
     if whole and error < ROUNDED:
         words = f"agrees to {error:.0e}: an epsilon, a constant of few digits or a lower precision inside"
         return replace(_told("odd", setting, report), message=words)
+    if setting.labels is not None and (size := _constant(numbers, whole, inputs)):
+        return replace(
+            _told("odd", setting, report), message=f"the loss and its gradient differ by the constant {size}"
+        )
     if candidate.at_point and len(inputs) == 1:
         bound, flat = target_of(candidate, setting).bound(inputs)
         value = bound.value(*flat, *bound.parameters.values())
@@ -108,7 +120,31 @@ def _excused(candidate: Candidate, setting: Setting, inputs: tuple[Any, ...], re
             at_value = from_pullback(lambda x: (bound.value(x), bound.linearize(np.asarray(bound.value(x)))))
             if _check(at_value, flat).verdict is Verdict.PASS:
                 return Seen("odd", str(setting), message="its derivative is written in terms of the value, f(x)")
+    if Kind.IGNORES_COTANGENT in {finding.kind for finding in report.findings}:
+        bound, flat = target_of(candidate, setting).bound(inputs)
+
+        def times(*arrays: Any) -> tuple[Any, Any]:
+            value, pullback = bound.value(*arrays), bound.linearize(*arrays)
+            return value, lambda g: tuple(None if d is None else _rows(g, d) * d for d in pullback(np.ones_like(value)))
+
+        target = from_pullback(times, frozen=bound.frozen)
+        if not bound.parameters and _check(target, flat).verdict is Verdict.PASS:
+            return Seen("odd", str(setting), message="backward returns f'(x): its caller is to multiply")
     return None
+
+
+def _rows(g: Any, d: Any) -> Any:
+    """A cotangent of examples, or of all at once, in as many axes as the derivative has."""
+    return np.reshape(g, np.shape(g) + (1,) * max(np.ndim(d) - np.ndim(g), 0))
+
+
+def _constant(numbers: list[tuple[Any, Any]], whole: bool, inputs: tuple[Any, ...]) -> str:
+    """The number of examples or classes, if that is what all numbers differ by: a mean whose gradient is the sum's."""
+    sizes = {"of the examples": len(inputs[0]), "of the classes": inputs[0].shape[-1], "of the entries": inputs[0].size}
+    for name, size in sizes.items() if whole and numbers else ():
+        if size > 1 and any(all(abs(c / n - r) < ROUNDED * r for c, n in numbers if n) for r in (size, 1 / size)):
+            return f"{size}, the number {name}"
+    return ""
 
 
 def _told(word: str, setting: Setting, report: Report, case: str = "") -> Seen:

@@ -124,6 +124,16 @@ def _guessed(candidate: Candidate) -> Iterator[Setting]:
     given = [tuple((p.name, value) for value in of_argument(p, candidate.name)) for p in required]
     for arguments, (inputs, labels) in _by_simplicity(list(_by_simplicity_of(given)), list(_inputs(candidate))):
         yield Setting(arguments, inputs, labels)
+    changes = [
+        (p, value)
+        for p in candidate.arguments
+        if p not in required and CHANGES.search(p.name.lower())
+        for value in of_argument(p)
+    ]
+    arguments = next(_by_simplicity_of(given), ())
+    for p, value in changes:
+        for inputs, labels in itertools.islice(_inputs(candidate), 8):
+            yield Setting((*arguments, (p.name, value)), inputs, labels)
 
 
 def _by_simplicity_of(choices: list[tuple[Any, ...]], most: int = 400) -> Iterator[tuple[Any, ...]]:
