@@ -15,7 +15,7 @@ from typing import Any
 from gradcheck.adapters.entry import methods_of
 from gradcheck.adapters.functions import pairs_in, takes_context
 from gradcheck.adapters.layer import from_functions, recognises
-from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
+from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, LABELS
 from gradcheck.adapters.wording import returned_names
 
 _GRADIENT = re.compile(r"^_*(?:d[A-Z_a-z]{1,2}$|d_?(?:out|scores|logits|pred|input)|grads?(?:$|_)|.*_grads?$)")
@@ -37,6 +37,7 @@ class Candidate:
     framework: str = ""
     passes: tuple[Callable[..., Any], ...] = field(default=(), compare=False)
     at_point: bool = False  # backward is a derivative at a point, maybe at the value: σ' = a (1 − a)
+    joined: bool = False  # backward takes labels: it is the gradient of a loss that forward does not compute
 
 
 class UnreadableError(Exception):
@@ -148,8 +149,18 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
             yield Candidate(name, lambda: kind, (), tuple(taken), framework)
     elif recognises(kind) and not _only_promises(kind):
         forward = getattr(kind, methods_of(kind, FORWARD)[0])
+        backs = [getattr(kind, method) for method in methods_of(kind, BACKWARD)[:1]]
+        joined = any(name in LABELS for back in backs for name in _required(back))
         at_point = not set(methods_of(kind, BACKWARD)) - set(DERIVATIVE)
-        yield Candidate(name, kind, _parameters(kind), tuple(_required(forward)), passes=(forward,), at_point=at_point)
+        yield Candidate(
+            name,
+            kind,
+            _parameters(kind),
+            tuple(_required(forward)),
+            passes=(forward,),
+            at_point=at_point,
+            joined=joined,
+        )
 
 
 def _only_promises(kind: type[Any]) -> bool:

@@ -84,7 +84,7 @@ _SHAPES = ((4,), (2, 6, 5), (6, 5, 2), (2, 6, 6), (6, 6, 2), (3, 4), (3, 2, 6, 5
 ARGUMENTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"x_?dims?|.*(?:input|in|output|image|x)_?(?:shape|dims)|shape|(?:img|image)_size|target_shape|dims", _SHAPES),
     (r".*(?:kernel|filter|pool|window|patch)s?_?(?:size|shape|dims?)?|k|f|size_kernel|.*(?:kernel|pool)_?size.*|ksize",
-     (2, (2, 2), (2, 3), 3)),
+     (2, (2, 2), (2, 3), 3, (2, 2, 2, 4))),
     (r".*(?:kernel|filter|pool|window)_?(?:h|height|r)|fh|kh|ph|pool_r|h_(?:filter|kernel|pool)", (2, 3)),
     (r".*(?:kernel|filter|pool|window)_?(?:w|width|c)|fw|kw|pw|w_(?:filter|kernel|pool)", (2, 3)),
     (r".*strides?.*|s", (1, 2, (1, 1), (2, 2), 3)),
@@ -114,7 +114,7 @@ ARGUMENTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
 
 CHANGES = re.compile(
     r"stride|pad|kernel|filter|pool|dilat|eps|ax[ei]s|mode|bias|train|group|head|alpha|slope|momentum|size_average|reduc"
-    r"|average|mean|weight_?decay|return_sequences|bidirect|^p$|^k$|^f$|^s$|^size$|^dim$|negative|smooth|temp|margin|delta|affine"
+    r"|average|mean|weight_?decay|return_sequences|bidirect|^p$|^k$|^f$|^s$|^size$|^dim$|negative|smooth|^t$|temp|margin|delta|affine"
 )
 """Arguments worth another value than their default."""
 
@@ -264,6 +264,10 @@ def of_argument(parameter: Parameter, layer: str = "") -> tuple[Any, ...]:
     name, default = parameter.name, parameter.default
     if isinstance(default, bool) or parameter.annotation in (bool, "bool"):
         return (default is True, default is not True)
+    if isinstance(default, int) and default == -1:
+        return (-1, 0, 1)
+    if name in ("T", "t", "temperature") and isinstance(default, float):
+        return (2.0, 0.5)
     if re.search(r"activ|act_?f|nonlin", name, re.IGNORECASE):
         return (*_ACTIVATIONS, None)
     if re.fullmatch(r"name|title|label|layer_?name", name) or parameter.annotation in (str, "str"):

@@ -109,6 +109,8 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
             for array in value if isinstance(value, tuple) else (value,):
                 if np.asarray(array).dtype.kind not in "fc" or not np.all(np.isfinite(array)):
                     raise ValueError("its value is not of finite floating-point numbers")
+            if not _depends(bound, value, setting.drawn(2)):
+                raise ValueError("its value does not depend on what it is given")
             if bound.frozen >= set(range(len(flat))) and not bound.parameters:
                 raise ValueError("no gradient of it was recognised")
             place = "backward"
@@ -117,6 +119,16 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
     except Exception as error:  # a layer may raise anything
         return error, place
     return None, ""
+
+
+def _depends(bound: Target, value: Any, others: tuple[Any, ...]) -> bool:
+    """Whether a target has another value at other inputs; one that does not is a base class, or not called as meant."""
+    arrays = tuple(x for x in others if isinstance(x, np.ndarray))
+    if len(arrays) != len(others) or (bound.inputs and len(bound.inputs) != len(others) + len(bound.parameters)):
+        return True  # settings among the inputs: not asked
+    there = bound.value(*arrays, *bound.parameters.values())
+    pairs = zip(*(v if isinstance(v, tuple) else (v,) for v in (value, there)), strict=True)
+    return any(not np.array_equal(one, other, equal_nan=True) for one, other in pairs)
 
 
 def _guessed(candidate: Candidate) -> Iterator[Setting]:
