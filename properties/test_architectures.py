@@ -51,6 +51,17 @@ def test_every_gradient_agrees_with_finite_differences(dtype):
     agrees()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("code", [0, 1, 2, 25, 26])  # 26 is -8, where tanh is -1 in every entry
+def test_a_matrix_made_for_solve_is_well_conditioned(dtype, code):
+    """The diagonal outweighs its row wherever tanh saturates, so that no rounding is taken for a wrong gradient."""
+    case = Architecture(inputs=(Palette(bytes([code]), (), dtype=dtype),), slots=(Slot("solve", parents=(0, 0)),))
+    tape = forward(case.graph(), **case.sample())
+    (solve,) = (node for node in tape.graph.nodes if node.op == "solve")
+    assert np.linalg.cond(tape[solve.parents[0]]) < 10
+    compare(case)
+
+
 def test_float64_comparisons_are_conclusive():
     """In float64 fewer than 3 in 100 comparisons cannot see a rule that is wrong by 0.1%."""
     counted = Counter()
