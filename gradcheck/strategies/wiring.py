@@ -162,7 +162,7 @@ def _held(name: str, position: int, value: Value, inside: Bounds | None) -> Valu
     """The argument brought into its domain, unless it is known to be there already."""
     domain, shape = _domain(name, position), np.shape(value)
     if domain.kind in ("invertible", "definite"):
-        # |tanh| rounds to 1, and the n of a row may all be -1: n + 1 outweighs them; float16 leaves the data's dtype alone
+        # |tanh| rounds to 1, and the n of a row may all be -1: n + 1 outweighs them; float16 leaves dtypes alone
         return ops.tanh(value) + (shape[-1] + 1) * np.eye(shape[-1], dtype=np.float16)
     if domain.description == "not constant":
         return ops.tanh(value) + 2 * np.indices(shape, dtype=np.float16).sum(0)
