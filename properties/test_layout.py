@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "campaign": {
         "plugin", "suite", "render", "strategies", "adapters", "judge.search", "judge", "backprop", "target", "report",
     },
+    "catalogues": {"adapters", "target"},
     "replay": {"suite", "render", "judge", "judge.search", "report"},
     "plugin": {
         "suite", "render", "cost", "strategies", "adapters", "judge.search", "judge", "target", "report",

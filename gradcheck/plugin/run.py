@@ -27,13 +27,16 @@ def main(
     seed: int | None = None,
     strict: bool = False,
     report: str | None = None,
+    xfails: str | None = None,
 ) -> int:
     """Judge each layer over `examples` drawn cases and print what is found; return pytest's exit code.
 
     targets: "module:attr" each. shapes: "x: n,k; w: k,m"; found by trying where not given. The same `seed` draws the
-    same cases. Nothing of the caller's pytest is used: no ini file, no plugins, no cache, no terminal.
+    same cases. xfails: a file of known failures, "test_target.py::test_gradient_is_right[MODULE:ATTR]" each. Nothing of
+    the caller's pytest is used: no ini file, no plugins, no cache, no terminal.
     """
-    several = {"target": targets, "shapes": shapes, "dtype": dtype, "report": [report] if report else []}
+    single = {name: [value] for name, value in (("report", report), ("xfails", xfails)) if value}
+    several = {"target": targets, "shapes": shapes, "dtype": dtype, **single}
     arguments = [
         str(SUITE),
         f"--rootdir={SUITE.parent}",
@@ -78,7 +81,8 @@ class Teller:
         self.verdicts += told
         for verdict in told:
             ref, word = verdict["ref"], verdict["verdict"]
-            self.line(f"{word.upper():12}  {ref}  {verdict['headline']}", STYLE[word])
+            known = f"  (known: {report.wasxfail})" if hasattr(report, "wasxfail") else ""
+            self.line(f"{word.upper():12}  {ref}  {verdict['headline']}{known}", STYLE[word])
         if report.failed:
             crash = getattr(report.longrepr, "reprcrash", None)
             if told and crash:
