@@ -14,7 +14,7 @@ from typing import Any
 
 from gradcheck.adapters.entry import methods_of
 from gradcheck.adapters.functions import pairs_in, takes_context
-from gradcheck.adapters.layer import from_functions, recognises
+from gradcheck.adapters.layer import from_functions
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, LABELS
 from gradcheck.adapters.wording import returned_names
 
@@ -147,8 +147,8 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
         if inspect.isfunction(getattr(kind, "forward", None)):
             taken = list(inspect.signature(kind.forward).parameters)[1:]
             yield Candidate(name, lambda: kind, (), tuple(taken), framework)
-    elif recognises(kind) and not _only_promises(kind):
-        forward = getattr(kind, methods_of(kind, FORWARD)[0])
+    elif _forward(kind) and methods_of(kind, BACKWARD + DERIVATIVE) and not _only_promises(kind):
+        forward = getattr(kind, _forward(kind))
         backs = [getattr(kind, method) for method in methods_of(kind, BACKWARD)[:1]]
         joined = any(name in LABELS for back in backs for name in _required(back))
         at_point = not set(methods_of(kind, BACKWARD)) - set(DERIVATIVE)
@@ -163,10 +163,16 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
         )
 
 
+def _forward(kind: type[Any]) -> str:
+    """The name of the forward pass of a class, "" where it has none; every class can be called, few define it."""
+    called = any("__call__" in vars(base) for base in kind.__mro__)
+    return next(iter(methods_of(kind, FORWARD)), "__call__" if called else "")
+
+
 def _only_promises(kind: type[Any]) -> bool:
     """Whether a pass does nothing but raise or return nothing: a base class."""
-    for names in (FORWARD, BACKWARD + DERIVATIVE):
-        code = getattr(getattr(kind, methods_of(kind, names)[0]), "__code__", None)
+    for name in (_forward(kind), methods_of(kind, BACKWARD + DERIVATIVE)[0]):
+        code = getattr(getattr(kind, name), "__code__", None)
         empty = code is not None and not code.co_names and set(code.co_consts) <= {None, code.co_consts[0]}
         if code is None or "NotImplementedError" in code.co_names or (empty and len(code.co_code) <= 8):
             return True

@@ -113,7 +113,7 @@ ARGUMENTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
 """Names of arguments, and what they may be. The first line that fits the whole name counts."""
 
 CHANGES = re.compile(
-    r"stride|pad|kernel|filter|pool|dilat|eps|ax[ei]s|mode|bias|train|group|head|alpha|slope|momentum|size_average|reduc"
+    r"stride|pad|kernel|filter|pool|dilat|eps|ax[ei]s|mode|train|group|head|alpha|slope|momentum|size_average|reduc"
     r"|average|mean|weight_?decay|return_sequences|bidirect|^p$|^k$|^f$|^s$|^size$|^dim$|negative|smooth|^t$|temp|margin|delta|affine"
 )
 """Arguments worth another value than their default."""
