@@ -205,6 +205,15 @@ ROWS: list[tuple[Any, ...]] = [
     ("vectorize", "real(3,4)", By("square", lambda f: lambda x: f(lambda t: t * t)(x))),
     ("full_like", "real(3,4) real()"),
     ("full", "real(4)", _then((3, 4))),
+    ("unique unique_values", "spread(4)", Args(size=4)),
+    ("union1d setxor1d", "spread(2) above_one(1)", By("size=3", lambda f: lambda x, y: f(x, -y, size=3))),
+    ("setdiff1d", "spread(3) above_one(2)", By("size=3", lambda f: lambda x, y: f(x, -y, size=3))),
+    ("histogram_bin_edges", "real(5)", Args(3)),
+    ("histogram", "~real(5) real(5)", By("weights", lambda f: lambda x, w: f(x, 3, weights=w)[0])),
+    ("histogram2d", "~real(5) ~real(5) real(5)", By("weights", lambda f: lambda x, y, w: f(x, y, 2, weights=w)[0])),
+    ("histogramdd", "~real(5,2) real(5)", By("weights", lambda f: lambda x, w: f(x, 2, weights=w)[0])),
+    ("bincount", "below4(5) real(5)", By("weights", lambda f: lambda i, w: f(i, w, length=4))),
+    ("kaiser", "sized()", _then(5)),
     ("trim_zeros", "nonzero(4)"),
     (
         "frompyfunc",
@@ -276,26 +285,24 @@ CONSTANT = {
         "isfinite isin isinf isnan isneginf isposinf isreal isrealobj isscalar issubdtype iterable less "
         "less_equal logical_and logical_not logical_or logical_xor not_equal signbit can_cast isdtype",
     "integers":
-        "argmax argmin argpartition argsort argwhere bincount bitwise_and bitwise_count bitwise_invert "
-        "bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor count_nonzero diag_indices "
-        "diag_indices_from digitize flatnonzero gcd indices invert ix_ lcm left_shift lexsort mask_indices "
-        "nanargmax nanargmin ndim nonzero packbits ravel_multi_index right_shift searchsorted shape size "
-        "tril_indices tril_indices_from triu_indices triu_indices_from unpackbits unravel_index "
-        "linalg.matrix_rank broadcast_shapes",
+        "argmax argmin argpartition argsort argwhere bitwise_and bitwise_count bitwise_invert bitwise_left_shift "
+        "bitwise_not bitwise_or bitwise_right_shift bitwise_xor count_nonzero diag_indices diag_indices_from "
+        "digitize flatnonzero gcd indices invert ix_ lcm left_shift lexsort mask_indices nanargmax nanargmin ndim "
+        "nonzero packbits ravel_multi_index right_shift searchsorted shape size tril_indices tril_indices_from "
+        "triu_indices triu_indices_from unpackbits unravel_index linalg.matrix_rank broadcast_shapes",
     "piecewise constant: the gradient is zero, or there is none":
         "around ceil floor floor_divide rint round sign trunc nextafter spacing",
     "of sizes alone":
-        "arange bartlett blackman empty empty_like eye hamming hanning identity kaiser ones ones_like tri zeros "
+        "arange bartlett blackman empty empty_like eye hamming hanning identity ones ones_like tri zeros "
         "zeros_like fft.fftfreq fft.rfftfreq",
-    "counts and bins of values": "histogram histogram2d histogram_bin_edges histogramdd",
-    "sets, whose size depends on the values":
-        "intersect1d setdiff1d setxor1d union1d unique unique_all unique_counts unique_inverse unique_values",
     "files, text, types and settings":
         "array_repr array_str einsum_path from_dlpack frombuffer fromfile fromiter fromstring get_printoptions "
         "load printoptions promote_types result_type save savez set_printoptions",
 }
 EXCEPTIONS = {
-    "the derivative of eigenvectors that are not orthogonal is not implemented, and JAX says so": "linalg.eig"
+    "the derivative of eigenvectors that are not orthogonal is not implemented, and JAX says so": "linalg.eig",
+    "values that two arrays share are exact ties, and a step ends the tie": "intersect1d",
+    "returns indices and counts beside the values of unique, which is covered": "unique_all unique_counts unique_inverse",
 }
 
 
