@@ -1,14 +1,13 @@
 """The catalogues hold what they promise: every public name in a list, inputs in their domains, right ones pass."""
 
 import importlib
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pytest
 
 from gradcheck import Verdict, search
-from gradcheck.catalogues import CATALOGUES
+from gradcheck.catalogues import CATALOGUES, XFAILS
 from gradcheck.catalogues.__main__ import main
 from gradcheck.catalogues.catalogue import Args, By, Catalogue, Coverage
 from gradcheck.catalogues.domains import DOMAINS, HELD, Input
@@ -23,10 +22,7 @@ NEEDS = {
     "autograd_numpy": "autograd",
     "sklearn_neural": "sklearn",
 }
-KNOWN = [
-    line.partition("  # ")
-    for line in files("gradcheck.catalogues").joinpath("xfails.txt").read_text("utf-8").splitlines()[1:]
-]
+KNOWN = [line.partition("  # ") for line in XFAILS.read_text("utf-8").splitlines()[1:]]
 REFS = {nodeid.partition("[")[2].removesuffix("]"): why for nodeid, _, why in KNOWN}
 DRAWN = np.array([[0.0, 0.0, 1.0], [-1.0, 0.125, 1024.0], [-8.0, 0.5, 1.0]])
 
