@@ -302,7 +302,7 @@ CONSTANT = {
 EXCEPTIONS = {
     "the derivative of eigenvectors that are not orthogonal is not implemented, and JAX says so": "linalg.eig",
     "values that two arrays share are exact ties, and a step ends the tie": "intersect1d",
-    "returns indices and counts beside the values of unique, which is covered": "unique_all unique_counts unique_inverse",
+    "return indices or counts beside the values of unique, which is covered": "unique_all unique_counts unique_inverse",
 }
 
 

@@ -17,12 +17,13 @@ def _ids(count: int, *rest: Any) -> Any:
     return framework("torch", "this catalogue", "torch").arange(count).reshape(rest)
 
 
-def _where(size: int, *rest: Any) -> Any:
-    """Where the maxima of windows of 2 lay, for max_unpool: every other position along each axis."""
-    torch = framework("torch", "this catalogue", "torch")
-    return lambda f: (
-        lambda x: f(x, (2 * torch.arange(x[0, 0].numel())).reshape(x.shape[2:]).expand(x.shape), 2, 2, 0, [size, *rest])
-    )
+def _where(*sizes: int) -> Any:
+    """max_unpool of windows of 2 to these sizes, where the maxima lay at every other position."""
+
+    def places(x: Any) -> Any:
+        return (2 * _ids(x[0, 0].numel(), *x.shape[2:])).expand(x.shape)
+
+    return lambda f: lambda x: f(x, places(x), 2, 2, 0, [*sizes])
 
 
 def _ctc(reduction: str, zero_infinity: bool) -> Any:
