@@ -149,7 +149,7 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
             yield Candidate(name, lambda: kind, (), tuple(taken), framework)
     elif _forward(kind) and methods_of(kind, BACKWARD + DERIVATIVE) and not _only_promises(kind):
         forward = getattr(kind, _forward(kind))
-        backs = [getattr(kind, method) for method in methods_of(kind, BACKWARD)[:1]]
+        backs = [getattr(kind, method) for method in methods_of(kind, BACKWARD) if method not in DERIVATIVE][:1]
         joined = any(name in LABELS for back in backs for name in _required(back))
         at_point = not set(methods_of(kind, BACKWARD)) - set(DERIVATIVE)
         yield Candidate(
@@ -165,8 +165,10 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
 
 def _forward(kind: type[Any]) -> str:
     """The name of the forward pass of a class, "" where it has none; every class can be called, few define it."""
-    called = any("__call__" in vars(base) for base in kind.__mro__)
-    return next(iter(methods_of(kind, FORWARD)), "__call__" if called else "")
+    called = next((vars(base)["__call__"] for base in kind.__mro__ if "__call__" in vars(base)), None)
+    names = set(getattr(getattr(called, "__code__", None), "co_names", BACKWARD))
+    returns_gradient = bool(names & set(BACKWARD + DERIVATIVE))  # __call__ that asks for the gradient is no forward
+    return next(iter(methods_of(kind, FORWARD)), "" if returns_gradient else "__call__")
 
 
 def _only_promises(kind: type[Any]) -> bool:

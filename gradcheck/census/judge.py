@@ -103,8 +103,8 @@ def _excused(candidate: Candidate, setting: Setting, inputs: tuple[Any, ...], re
             return replace(_told("odd", setting, report), message=note)
     if {finding.kind for finding in report.findings} <= HABITS:
         return replace(_told("odd", setting, report), message=report.findings[0].message)
-    if candidate.joined and setting.labels is None:
-        words = "backward takes labels: it is the gradient of a loss that is not in forward"
+    if candidate.joined:
+        words = "backward takes labels, and no cotangent: it may be the gradient of a loss that is not in forward"
         return replace(_told("odd", setting, report), message=words)
     if whole and error < ROUNDED:
         words = f"agrees to {error:.0e}: an epsilon, a constant of few digits or a lower precision inside"
