@@ -430,3 +430,37 @@ def test_bfloat16_is_refused_with_what_to_do(require: Any) -> None:
     ml_dtypes = require("ml_dtypes")
     with pytest.raises(ValueError, match=r"bfloat16 has too few digits.*float16 or float32"):
         check(from_pair(np.negative, lambda i, g: (-g,)), np.ones(3, ml_dtypes.bfloat16))
+
+
+def test_a_real_input_with_complex_outputs_may_follow_either_convention() -> None:
+    """rfft's pullback is Re(conj(F)ᵀv) by one convention and Re(Fᵀv) by JAX's; the note says which it was."""
+    matrix = np.fft.rfft(np.eye(4)).T
+    for right, notes in ((lambda i, g: ((matrix.conj().T @ g).real,), 0), (lambda i, g: ((matrix.T @ g).real,), 1)):
+        report = check(from_pair(lambda x: matrix @ x, right), np.arange(4.0))
+        assert report.verdict is Verdict.PASS, report
+        assert len(report.notes) == notes
+    assert check(from_pair(lambda x: matrix @ x, lambda i, g: (2 * (matrix.T @ g).real,)), np.arange(4.0)).findings
+
+
+def test_a_complex_scalar_is_judged_by_either_convention() -> None:
+    """A conjugated 0-d cotangent is still an array."""
+    for back in (lambda i, g: (g * np.conj(i[0]),), lambda i, g: (g * i[0],)):
+        assert check(from_pair(lambda z: (z * z).sum() / 2, back), np.arange(3) + 1j).verdict is Verdict.PASS
+
+
+def test_an_output_of_minus_infinity_beside_others_is_no_crash() -> None:
+    """A masked log-softmax: the masked outputs are −inf whatever the inputs are."""
+    mask = np.array([True, True, False])
+
+    def masked(x: Any) -> Any:
+        shifted = np.where(mask, x, -np.inf)
+        return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+    def back(i: tuple[Any, ...], g: Any) -> Any:
+        kept = np.where(mask, g, 0.0)
+        return (kept - np.exp(masked(i[0])) * kept.sum(-1, keepdims=True),)
+
+    for x in (np.zeros((3, 3)), np.random.default_rng(0).normal(size=(3, 3))):
+        assert check(from_pair(masked, back), x).verdict is not Verdict.FAIL
+    nowhere = from_pair(lambda x: np.full_like(x, -np.inf), lambda i, g: (0 * g,))
+    assert check(nowhere, np.zeros((2, 1))).verdict is Verdict.INCONCLUSIVE

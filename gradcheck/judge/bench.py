@@ -188,7 +188,7 @@ class Bench:
                 continue
             size = model.size * (2 if model.dtype.kind == "c" else 1)
             part = np.array(like(flat[start : start + size], model), copy=True)
-            parts.append(part.conj() if self.conjugate else part)
+            parts.append(np.asarray(part.conj()) if self.conjugate else part)
             start += size
         return parts
 

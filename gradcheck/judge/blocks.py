@@ -210,6 +210,7 @@ class Blocks:
         response = outcome.response
         if response is None or response.size < 2 or response.size != self.prober.origin.size or self.bench.twin:
             return  # nothing to hide behind, very many, or a half precision that could not hold the lift
+        response = np.where(np.isfinite(response), response, 0.0)  # an output of −inf answers nothing
         loudest = float(response.max())
         if not loudest or loudest < 100 * float(response[response > 0].min()):
             return

@@ -5,6 +5,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from gradcheck.judge.bench import Bench, BudgetError, preserved_randomness
 from gradcheck.judge.clock import TimeLimitError, time_limit
 from gradcheck.judge.laws import LAWS
 from gradcheck.judge.trial import Trial
-from gradcheck.report import Report
+from gradcheck.report import Report, Verdict
 from gradcheck.target import Target
 
 
@@ -26,9 +27,12 @@ def judged(
     budget: int | None,
     timeout: float | None,
     *,
-    conjugate: bool,
+    conjugate: bool = False,
 ) -> Report:
-    """A whole trial. Raises ValueError for inputs that cannot be judged; what the target does wrong is a verdict."""
+    """A whole trial, and where complex numbers come in a second one by the other convention, if the first fails.
+
+    Raises ValueError for inputs that cannot be judged; what the target does wrong is a verdict.
+    """
     bench = _bench(target, inputs, budget)
     bench.conjugate = conjugate
     trial = Trial(bench, seed, forbid_kinks=forbid_kinks, slack=slack)
@@ -39,7 +43,14 @@ def judged(
                 trial.judge()
         except (BudgetError, TimeLimitError) as spent:
             trial.reasons.append(str(spent))
-    return trial.report()
+    report = trial.report()
+    complex_anywhere = any(array.dtype.kind == "c" for array in (*bench.primals, *bench.models))
+    if conjugate or not complex_anywhere or all(finding.claimed is None for finding in report.findings):
+        return report
+    other = judged(target, inputs, seed, forbid_kinks, slack, budget, timeout, conjugate=True)
+    if other.verdict is not Verdict.PASS:
+        return report
+    return replace(other, notes=(*other.notes, "complex gradients are Jᵀv, without conjugation, as JAX has them"))
 
 
 def lawful(target: Target, inputs: tuple[Any, ...], laws: tuple[str, ...] | None, seed: int) -> Report:
