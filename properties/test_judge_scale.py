@@ -307,7 +307,7 @@ def test_entries_of_very_different_size_are_not_accused(name: str, low: int) -> 
         assert check(from_pair(f, lambda i, g: (g * slope(i[0]),)), x, seed=seed).verdict is not Verdict.FAIL, x
 
 
-@pytest.mark.parametrize("n", [4, 5, 6])
+@pytest.mark.parametrize("n", [4, 5])
 def test_an_ill_conditioned_linear_map_is_not_accused(n: int) -> None:
     """A Hilbert matrix of five rows has condition 5e5, and no move of the right-hand side shows it."""
     matrix = 1 / (np.arange(n)[:, None] + np.arange(n) + 1)
