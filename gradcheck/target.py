@@ -71,12 +71,12 @@ def from_pair(
     """
     _callable(f, "f", "a function of the inputs")
     _callable(vjp, "vjp", "a function vjp(inputs, cotangent)")
-    names = _parameter_names(f)
+    names = names_of(f)
 
     def linearize(*inputs: Any) -> Pullback:
         return lambda cotangent: vjp(inputs, cotangent)
 
-    return Target(name or _name_of(f), f, linearize, names, _positions(frozen, names))
+    return Target(name or name_of(f), f, linearize, names, _positions(frozen, names))
 
 
 def from_pullback(
@@ -93,8 +93,8 @@ def from_pullback(
     <Verdict.PASS: 'pass'>
     """
     _callable(fn, "fn", "a function that returns (value, pullback)")
-    names = _parameter_names(fn)
-    label = name or _name_of(fn)
+    names = names_of(fn)
+    label = name or name_of(fn)
 
     def both(*inputs: Any) -> tuple[Any, Pullback]:
         pair = fn(*inputs)
@@ -127,18 +127,28 @@ def describe(value: object) -> str:
     return f"{kind} of shape {shape}" if shape is not None else f"{kind} {value!r:.60}"
 
 
-def _name_of(f: Callable[..., Any]) -> str:
-    name = getattr(f, "__qualname__", None) or type(f).__name__
-    return name.replace("<locals>.", "").replace("<lambda>", "lambda").rsplit(".", 1)[-1]
+def name_of(f: Any) -> str:
+    """What to call somebody's function in a report.
+
+    >>> name_of(len), name_of(lambda x: x), name_of(slice(3))
+    ('len', 'lambda', 'slice')
+    """
+    name = getattr(f, "__name__", None)
+    return "lambda" if name == "<lambda>" else name if isinstance(name, str) else type(f).__name__
 
 
-def _parameter_names(f: Callable[..., Any]) -> tuple[str | None, ...]:
+def names_of(f: Callable[..., Any], skip: int = 0) -> tuple[str | None, ...]:
+    """The names of a function's positional parameters, without the first `skip`; () where there is no signature.
+
+    >>> names_of(lambda ctx, x, *rest: x, skip=1)
+    ('x',)
+    """
     try:
         parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # builtins and ufuncs may have no signature
+    except (TypeError, ValueError):  # builtins and ufuncs may have none
         return ()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(p.name for p in parameters if p.kind in positional)
+    return tuple(p.name for p in parameters if p.kind in positional)[skip:]
 
 
 def _positions(frozen: Iterable[int | str], names: Sequence[str | None]) -> frozenset[int]:

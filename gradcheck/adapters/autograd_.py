@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.derivatives import Pushforward, bound_function, derivative, unbound
-from gradcheck.adapters.flat import Array, Flat, flattened, framework, name_of, names_of
+from gradcheck.adapters.flat import Array, Flat, flattened, framework
 from gradcheck.adapters.trees import leaves
-from gradcheck.target import Pullback, Target
+from gradcheck.target import Pullback, Target, name_of, names_of
 
 Run = Callable[[Sequence[Any]], list[Any]]
 """run(arrays) -> the float arrays among the outputs; either may be autograd's boxes."""

@@ -5,7 +5,6 @@ every other leaf (a Python number, a string, None, a random key) is a setting an
 """
 
 import importlib
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,30 +97,6 @@ def flattened(
 
 def _in_order(met: set[int | str]) -> list[int | str]:
     return sorted(met, key=lambda item: (isinstance(item, str), str(item)))
-
-
-def names_of(f: Callable[..., Any], skip: int = 0) -> tuple[str | None, ...]:
-    """The names of a function's positional parameters, without the first `skip`; () where there is no signature.
-
-    >>> names_of(lambda ctx, x, *rest: x, skip=1)
-    ('x',)
-    """
-    try:
-        parameters = inspect.signature(f).parameters.values()
-    except (TypeError, ValueError):  # builtins may have none
-        return ()
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(p.name for p in parameters if p.kind in positional)[skip:]
-
-
-def name_of(f: Any) -> str:
-    """What to call somebody's function in a report.
-
-    >>> name_of(np.sin), name_of(lambda x: x), name_of(np.random.default_rng(0))
-    ('sin', 'lambda', 'Generator')
-    """
-    name = getattr(f, "__name__", None)
-    return "lambda" if name == "<lambda>" else name if isinstance(name, str) else type(f).__name__
 
 
 def away_from_constants(parameters: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.derivatives import Pushforward, bound_function, derivative, unbound
-from gradcheck.adapters.flat import Array, flattened, framework, name_of, names_of
-from gradcheck.target import Pullback, Target
+from gradcheck.adapters.flat import Array, flattened, framework
+from gradcheck.target import Pullback, Target, name_of, names_of
 
 Run = Callable[[Sequence[Any]], list[Any]]
 """run(arrays) -> the float arrays among the outputs."""

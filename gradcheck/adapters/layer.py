@@ -8,7 +8,7 @@ import numpy as np
 
 from gradcheck.adapters.assignment import Grads, Params
 from gradcheck.adapters.entry import entered_by, in_mode, methods_of
-from gradcheck.adapters.flat import flattened, name_of
+from gradcheck.adapters.flat import flattened
 from gradcheck.adapters.functions import (
     as_layer,
     is_pair,
@@ -24,7 +24,7 @@ from gradcheck.adapters.surprises import Habits
 from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.trials import recognised, trials_of
 from gradcheck.adapters.walk import Array
-from gradcheck.target import Pullback, Target, describe
+from gradcheck.target import Pullback, Target, describe, name_of
 
 _REMEMBERED = 256
 """Shapes of inputs whose recognition is kept: more than a search draws."""

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.derivatives import Pushforward, bound, unbound
-from gradcheck.adapters.flat import Array, Flat, away_from_constants, flattened, name_of, names_of
+from gradcheck.adapters.flat import Array, Flat, away_from_constants, flattened
 from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.values import Parameter, array_of, cleared, gradient_of, is_value, parameters_of
-from gradcheck.target import Pullback, Target
+from gradcheck.target import Pullback, Target, name_of, names_of
 
 _SEEDS = {"grad", "gradient", "g", "grad_output", "output_grad", "dout", "dy", "seed", "upstream", "cotangent"}
 """What engines call the cotangent among the arguments of backward, if they take one."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.derivatives import Pushforward, bound, derivative, unbound
-from gradcheck.adapters.flat import Array, away_from_constants, flattened, framework, name_of, names_of
+from gradcheck.adapters.flat import Array, away_from_constants, flattened, framework
 from gradcheck.adapters.trees import leaves
-from gradcheck.target import Pullback, Target
+from gradcheck.target import Pullback, Target, name_of, names_of
 
 
 def recognises(obj: Any) -> bool:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.derivatives import bound, cotangents_like, defined, derivative, unbound
-from gradcheck.adapters.flat import Array, Flat, flattened, framework, name_of, names_of
+from gradcheck.adapters.flat import Array, Flat, flattened, framework
 from gradcheck.adapters.tensors import array_of, tensor_of
 from gradcheck.adapters.torch_call import Call, Gradient, floats
 from gradcheck.adapters.torch_module import Functional, functional
 from gradcheck.adapters.trees import leaves
-from gradcheck.target import Target
+from gradcheck.target import Target, name_of, names_of
 
 
 def recognises(obj: Any) -> bool:
