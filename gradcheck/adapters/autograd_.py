@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import Pushforward, bound_function, derivative, unbound
+from gradcheck.adapters.derivatives import Back, Pushforward, bound_function, derivative, unbound
 from gradcheck.adapters.flat import Array, Flat, flattened, framework
 from gradcheck.adapters.trees import leaves
-from gradcheck.target import Pullback, Target, name_of, names_of
+from gradcheck.target import Target, name_of, names_of
 
 Run = Callable[[Sequence[Any]], list[Any]]
 """run(arrays) -> the float arrays among the outputs; either may be autograd's boxes."""
@@ -70,17 +70,16 @@ class Call:
         """The outputs, copied."""
         return [np.array(o) for o in self.run([np.array(a) for a in arrays])]
 
-    def linearize(self, arrays: Sequence[Array]) -> Pullback:
+    def linearize(self, arrays: Sequence[Array]) -> Back:
         """make_vjp of the tuple of inputs that move; a tape may be gone back through as often as asked."""
         core: Any = sys.modules["autograd.core"]
         vjp, outputs = core.make_vjp(*self._of_moving([np.array(a) for a in arrays]))
 
-        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
-            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
-            found = iter(vjp(tuple(c if np.ndim(o) else c[()] for c, o in zip(cotangents, outputs, strict=True))))
-            return tuple(np.array(next(found)) if moves else None for moves in self.moving)
+        def back(cotangents: tuple[Array, ...]) -> list[Array]:
+            given = tuple(c if np.ndim(o) else c[()] for c, o in zip(cotangents, outputs, strict=True))
+            return [np.array(g) for g in vjp(given)]
 
-        return pullback
+        return back
 
     def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
         """make_jvp of the tuple of inputs that move."""

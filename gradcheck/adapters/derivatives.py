@@ -1,6 +1,6 @@
 """Derivatives: which one a target is judged by, and forward mode seen as the pullback that it implies."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -8,6 +8,9 @@ import numpy as np
 
 from gradcheck.adapters.flat import Array
 from gradcheck.target import Pullback, Target
+
+Back = Callable[[tuple[Array, ...]], Iterable[Array]]
+"""back(cotangents, one an output) -> one gradient for each input that moves."""
 
 Pushforward = Callable[[int, Array], Sequence[Array]]
 """pushforward(position, tangent) -> one tangent an output, while the other inputs are held."""
@@ -53,8 +56,8 @@ class Differentiable(Protocol):
     def outputs(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs, as arrays that are the caller's to keep."""
 
-    def linearize(self, arrays: Sequence[Array]) -> Pullback:
-        """The pullback at these inputs."""
+    def linearize(self, arrays: Sequence[Array]) -> Back:
+        """The way back at these inputs."""
 
     def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
         """The jvp at these inputs."""
@@ -76,9 +79,14 @@ def bound(
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def linearize(*arrays: Array) -> Pullback:
-        if mode == "reverse":
-            return call.linearize(arrays)
-        return implied_pullback(call.pushforward(arrays), moving, arrays)
+        reverse = mode == "reverse"
+        back = call.linearize(arrays) if reverse else implied_back(call.pushforward(arrays), moving, arrays)
+
+        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
+            found = iter(back(cotangent if isinstance(cotangent, tuple) else (cotangent,)))
+            return tuple(next(found) if moves else None for moves in moving)
+
+        return pullback
 
     frozen = frozenset(i for i, moves in enumerate(moving) if not moves)
     return Target(
@@ -131,30 +139,27 @@ def cotangents_like(outputs: Sequence[Array]) -> dict[str, Array]:
     return {name: np.asarray(v).astype(o.dtype) for name, v, o in zip(names, draws, outputs, strict=True)}
 
 
-def implied_pullback(push: Pushforward, moving: Sequence[bool], inputs: Sequence[Array]) -> Pullback:
-    """The pullback that forward mode implies: Jᵀv has the entries ⟨v, J eᵢ⟩, one jvp for each entry that moves.
+def implied_back(push: Pushforward, moving: Sequence[bool], inputs: Sequence[Array]) -> Back:
+    """The way back that forward mode implies: Jᵀv has the entries ⟨v, J eᵢ⟩, one jvp for each entry that moves.
 
     The Jacobian is computed when a cotangent is first given, and kept.
 
-    >>> back = implied_pullback(lambda position, tangent: [3 * tangent], [True], [np.zeros(2)])
-    >>> back(np.array([1.0, 2.0]))
-    (array([3., 6.]),)
+    >>> back = implied_back(lambda position, tangent: [3 * tangent], [True], [np.zeros(2)])
+    >>> back((np.array([1.0, 2.0]),))
+    [array([3., 6.])]
     """
+    positions = [i for i, moves in enumerate(moving) if moves]
     columns: list[list[Sequence[Array]]] = []
 
-    def pullback(cotangent: Any) -> tuple[Array | None, ...]:
+    def back(cotangents: tuple[Array, ...]) -> list[Array]:
         if not columns:
-            for i, (x, moves) in enumerate(zip(inputs, moving, strict=True)):
-                columns.append([push(i, e) for e in _basis(x)] if moves else [])
-        cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
-        return tuple(
-            _gathered([[_inner(v, u) for v, u in zip(cotangents, us, strict=True)] for us in column], x)
-            if moves
-            else None
-            for x, column, moves in zip(inputs, columns, moving, strict=True)
-        )
+            columns.extend([push(i, e) for e in _basis(inputs[i])] for i in positions)
+        return [
+            _gathered([[_inner(v, u) for v, u in zip(cotangents, us, strict=True)] for us in column], inputs[i])
+            for i, column in zip(positions, columns, strict=True)
+        ]
 
-    return pullback
+    return back
 
 
 def _basis(x: Array) -> Iterator[Array]:

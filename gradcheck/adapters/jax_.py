@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import Pushforward, bound_function, derivative, unbound
+from gradcheck.adapters.derivatives import Back, Pushforward, bound_function, derivative, unbound
 from gradcheck.adapters.flat import Array, flattened, framework
-from gradcheck.target import Pullback, Target, name_of, names_of
+from gradcheck.target import Target, name_of, names_of
 
 Run = Callable[[Sequence[Any]], list[Any]]
 """run(arrays) -> the float arrays among the outputs."""
@@ -94,21 +94,19 @@ class Call:
         with _precision(arrays):
             return [np.array(o) for o in self.run(_given(arrays))]
 
-    def linearize(self, arrays: Sequence[Array]) -> Pullback:
+    def linearize(self, arrays: Sequence[Array]) -> Back:
         """jax.vjp with respect to what moves."""
         jax: Any = sys.modules["jax"]
         with _precision(arrays):
             function, primals = self._of_moving(_given(arrays))
             outputs, vjp = jax.vjp(function, *primals)
 
-        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
-            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+        def back(cotangents: tuple[Array, ...]) -> list[Array]:
             with _precision(arrays):
                 given = [jax.numpy.array(c, dtype=o.dtype) for c, o in zip(cotangents, outputs, strict=True)]
-                found = iter([np.array(g) for g in vjp(given)])
-            return tuple(next(found) if moves else None for moves in self.moving)
+                return [np.array(g) for g in vjp(given)]
 
-        return pullback
+        return back
 
     def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
         """jax.linearize with respect to what moves."""

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import Pushforward, bound, unbound
+from gradcheck.adapters.derivatives import Back, Pushforward, bound, unbound
 from gradcheck.adapters.flat import Array, Flat, away_from_constants, flattened
 from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.values import Parameter, array_of, cleared, gradient_of, is_value, parameters_of
-from gradcheck.target import Pullback, Target, name_of, names_of
+from gradcheck.target import Target, name_of, names_of
 
 _SEEDS = {"grad", "gradient", "g", "grad_output", "output_grad", "dout", "dy", "seed", "upstream", "cotangent"}
 """What engines call the cotangent among the arguments of backward, if they take one."""
@@ -125,20 +125,17 @@ class Call:
         with self._recorded(arrays) as (_, outputs):
             return [array_of(o) for o in outputs]
 
-    def linearize(self, arrays: Sequence[Array]) -> Pullback:
-        """A pullback that records anew whenever it is asked."""
+    def linearize(self, arrays: Sequence[Array]) -> Back:
+        """A tape that is recorded anew whenever it is gone back through."""
         kept = [np.array(a) for a in arrays]
 
-        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
-            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+        def back(cotangents: tuple[Array, ...]) -> list[Array]:
             with self._recorded(kept) as (inputs, outputs):
                 for root, seed in _roots(outputs, cotangents, self.tape):
                     root.backward(*seed)
-                return tuple(
-                    gradient_of(v, a) if moves else None for v, a, moves in zip(inputs, kept, self.moving, strict=True)
-                )
+                return [gradient_of(v, a) for v, a, moves in zip(inputs, kept, self.moving, strict=True) if moves]
 
-        return pullback
+        return back
 
     def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
         """Tapes go backwards only."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import Pushforward, bound, derivative, unbound
+from gradcheck.adapters.derivatives import Back, Pushforward, bound, derivative, unbound
 from gradcheck.adapters.flat import Array, away_from_constants, flattened, framework
 from gradcheck.adapters.trees import leaves
-from gradcheck.target import Pullback, Target, name_of, names_of
+from gradcheck.target import Target, name_of, names_of
 
 
 def recognises(obj: Any) -> bool:
@@ -70,20 +70,18 @@ class Call:
         with self._recorded(arrays) as (_, _, outputs):
             return [np.array(o) for o in outputs]
 
-    def linearize(self, arrays: Sequence[Array]) -> Pullback:
+    def linearize(self, arrays: Sequence[Array]) -> Back:
         """A persistent tape, gone back through as often as asked."""
         tensorflow: Any = sys.modules["tensorflow"]
         with self._recorded(arrays) as (tape, values, outputs):
             sources = [v for v, moves in zip(values, self.moving, strict=True) if moves]
 
-        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
-            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+        def back(cotangents: tuple[Array, ...]) -> list[Array]:
             seeds = [tensorflow.constant(np.array(c), o.dtype) for c, o in zip(cotangents, outputs, strict=True)]
-            zero = tensorflow.UnconnectedGradients.ZERO
-            found = iter(tape.gradient(outputs, sources, seeds, unconnected_gradients=zero))
-            return tuple(np.array(tensorflow.convert_to_tensor(next(found))) if m else None for m in self.moving)
+            found = tape.gradient(outputs, sources, seeds, unconnected_gradients=tensorflow.UnconnectedGradients.ZERO)
+            return [np.array(tensorflow.convert_to_tensor(g)) for g in found]
 
-        return pullback
+        return back
 
     def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
         """Not offered."""

@@ -9,10 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gradcheck.adapters.derivatives import Pushforward
+from gradcheck.adapters.derivatives import Back, Pushforward
 from gradcheck.adapters.flat import Array
 from gradcheck.adapters.tensors import array_of, tensor_of
-from gradcheck.target import Pullback
 
 
 class Run(Protocol):
@@ -56,8 +55,8 @@ class Call:
             self.draws = self.draws or not torch.equal(before, torch.get_rng_state())
         return outputs
 
-    def linearize(self, arrays: Sequence[Array]) -> Pullback:
-        """One recorded graph, and the pullback that goes back through it as often as asked.
+    def linearize(self, arrays: Sequence[Array]) -> Back:
+        """One recorded graph, gone back through as often as asked.
 
         The cotangent tensor has the memory of the cotangent given: a backward that writes into it is seen to.
         """
@@ -66,15 +65,13 @@ class Call:
             outputs = self.run(tensors)
         wanted = [t for t, moves in zip(tensors, self.moving, strict=True) if moves]
 
-        def pullback(cotangent: Any) -> tuple[Array | None, ...]:
-            cotangents = cotangent if isinstance(cotangent, tuple) else (cotangent,)
+        def back(cotangents: tuple[Array, ...]) -> list[Array]:
             with state(_BACKWARD_SEED):
                 given = [tensor_of(c, o.device) for c, o in zip(cotangents, outputs, strict=True)]
-                back = self.run.within(tensors, lambda: gradients(outputs, wanted, given, retain_graph=True))
-                found = iter([array_of(g) for g in back])
-            return tuple(next(found) if moves else None for moves in self.moving)
+                found = self.run.within(tensors, lambda: gradients(outputs, wanted, given, retain_graph=True))
+                return [array_of(g) for g in found]
 
-        return pullback
+        return back
 
     def pushforward(self, arrays: Sequence[Array]) -> Pushforward:
         """The jvp: dual numbers sent forward, anew for each tangent; zeros where an output does not move."""
