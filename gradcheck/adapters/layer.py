@@ -1,37 +1,25 @@
-"""Layer: somebody's object with a forward and a backward, in whatever convention, as a Target."""
+"""Layer: somebody's object with a forward and a backward, in whatever convention, as a Target.
+
+These are the names; what tries the passes is imported by the first layer, since naming them should cost nothing.
+"""
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from gradcheck.target import Target, name_of
 
-from gradcheck.adapters.assignment import Grads, Params
-from gradcheck.adapters.entry import entered_by, in_mode, methods_of
-from gradcheck.adapters.flat import flattened
-from gradcheck.adapters.functions import (
-    as_layer,
-    is_pair,
-    takes_context,
-)
-from gradcheck.adapters.joined import after_softmax, with_cross_entropy
-from gradcheck.adapters.methods import Method, bound, input_names
-from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
-from gradcheck.adapters.pairing import same_shape
-from gradcheck.adapters.passes import Passes
-from gradcheck.adapters.recognise import PassRaisedError, Recognised
-from gradcheck.adapters.surprises import Habits
-from gradcheck.adapters.trees import leaves
-from gradcheck.adapters.trials import recognised, trials_of
-from gradcheck.adapters.walk import Array
-from gradcheck.target import Pullback, Target, describe, name_of
-
-_REMEMBERED = 256
-"""Shapes of inputs whose recognition is kept: more than a search draws."""
+if TYPE_CHECKING:
+    from gradcheck.adapters.assignment import Grads, Params
+    from gradcheck.adapters.methods import Method
 
 
 def recognises(obj: Any) -> bool:
     """Whether an object or a class has a forward and a backward, or two functions are such a pair."""
+    from gradcheck.adapters.entry import methods_of
+    from gradcheck.adapters.functions import is_pair
+    from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
+
     if isinstance(obj, Sequence) and len(obj) == 2 and all(map(callable, obj)):
         return is_pair(*obj)
     if inspect.ismodule(obj) or inspect.isroutine(obj):
@@ -60,6 +48,8 @@ def from_functions(
     >>> gradcheck.check(from_functions(scale_forward, scale_backward), np.ones((3, 2)), np.ones(2)).verdict
     <Verdict.PASS: 'pass'>
     """
+    from gradcheck.adapters.functions import as_layer
+
     layer, run, back = as_layer(forward, backward)
     return from_layer(layer, forward=run, backward=back, name=name or name_of(forward), **options)
 
@@ -67,10 +57,10 @@ def from_functions(
 def from_layer(
     layer: Any,
     *,
-    forward: Method | None = None,
-    backward: Method | None = None,
-    params: Params = None,
-    grads: Grads = None,
+    forward: "Method | None" = None,
+    backward: "Method | None" = None,
+    params: "Params" = None,
+    grads: "Grads" = None,
     frozen: Iterable[int | str] = (),
     training: bool | None = None,
     convention: str = "auto",
@@ -103,138 +93,12 @@ def from_layer(
     """
     if convention not in ("auto", "vjp"):
         raise ValueError(f"convention must be 'auto' or 'vjp', got {convention!r}")
+    from gradcheck.adapters.binding import layer_target
+    from gradcheck.adapters.entry import entered_by
+    from gradcheck.adapters.functions import takes_context
+    from gradcheck.adapters.passes import Passes
+
     made, forward, backward = entered_by(layer, forward, backward)
     label = name or (layer.__name__ if takes_context(layer) else type(made).__name__)
-    passes = Passes(forward, backward, training, settings)
-    made = in_mode(made, passes)
-    frozen = (frozen,) if isinstance(frozen, str | int) else tuple(frozen)
-    known: dict[Any, tuple[Recognised, Habits]] = {}
-
-    def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
-        inputs = tuple(_array_of(x) for x in inputs)
-        own = [item for item in frozen if isinstance(item, int) or item in input_names(bound(made, passes.forward))]
-        numbers = not any(isinstance(x, np.ndarray) for x in inputs)
-        flat = flattened(
-            inputs,
-            input_names(bound(made, passes.forward)),
-            lambda leaf: isinstance(leaf, np.ndarray | np.generic) or (numbers and isinstance(leaf, float)),
-            own,
-            label,
-        )
-        arrays = tuple(np.asarray(leaf) for leaf in flat.originals)
-        key = tuple((a.shape, a.dtype.str) for a in arrays)
-        if key not in known:
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            leaves_of = [list(zip(range(len(a)), flat.names, a, strict=True)) for a in trials_of(arrays)]
-            trials = [(flat.rebuilt([a for _, _, a in leaf]), leaf) for leaf in leaves_of]
-            held = [*flat.frozen, *(item for item in frozen if item not in own)]
-            found, seen = recognised(label, made, passes, trials, params, grads, held, convention)
-            if isinstance(found, PassRaisedError):  # at these values; others of the same shape may be welcome
-                return _raising(label, found, flat.rebuilt, flat.names, flat.frozen), arrays
-            known[key] = found, seen
-        found, seen = known[key]
-        fixed = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
-        target = _target(label, found, seen, flat.rebuilt, flat.names, fixed, convention == "vjp")
-        if seen.logits is not None:
-            p = arrays[seen.logits]
-            arrays = (*arrays[: seen.logits], np.log(p), *arrays[seen.logits + 1 :])
-            return after_softmax(target, seen.logits), arrays
-        return (with_cross_entropy(target) if seen.through else target), arrays
-
-    return Target(label, _unbound, _unbound, bind=bind)
-
-
-def _target(
-    label: str,
-    found: Recognised,
-    seen: Habits,
-    rebuilt: Callable[[Sequence[Any]], tuple[Any, ...]],
-    names: Sequence[str | None],
-    held: frozenset[int] | set[int],
-    plain: bool,
-) -> Target:
-    observed = found.observed
-    judged = list(found.places.of_parameters) if found.given is None else list(observed.parameters)
-    count = len(names)
-
-    def perform(values: Sequence[Array]) -> Any:
-        return observed.perform(rebuilt(values[:count]), dict(zip(judged, values[count:], strict=True)))
-
-    def value(*values: Array) -> Any:
-        return perform(values).value()
-
-    def linearize(*values: Array) -> Pullback:
-        done = perform(values)
-        mean = 1 if seen.batch is None else np.shape(rebuilt(values[:count])[0])[seen.batch]
-        per_example = float(max(len(values[0]), 1)) ** seen.loss if seen.loss else 1.0
-
-        def pullback(cotangent: Any) -> tuple[Any, ...]:
-            given = list(cotangent) if isinstance(cotangent, tuple) else [cotangent]
-            after = observed.pull(done, [seen.scale * c for c in given] if seen.scale != 1 else given, own=not plain)
-            gradients = found.gradients(after)
-            answers: list[Any] = []
-            for key, model in zip((*range(count), *judged), values, strict=True):
-                gradient = gradients.get(key)
-                if gradient is None or key in held:
-                    answers.append(None)
-                    continue
-                array = np.array(gradient) if plain else _fitted(np.array(gradient), model)
-                factor = per_example * (mean if key in seen.means else 1) / seen.scale
-                array = array if factor == 1 else array * factor
-                answers.append(array * given[0] if seen.ignores else array)
-            return tuple(answers)
-
-        return pullback
-
-    return Target(
-        label,
-        value,
-        linearize,
-        (*names, *judged),
-        frozenset(held),
-        {key: observed.parameters[key].array for key in judged},
-        linearizing_evaluates=True,
-        notes=(*found.notes, *seen.notes),
-    )
-
-
-def _raising(
-    label: str,
-    found: PassRaisedError,
-    rebuilt: Callable[[Sequence[Any]], tuple[Any, ...]],
-    names: Sequence[str | None],
-    held: frozenset[int],
-) -> Target:
-    """A target that raises what a pass of the layer raised: INCONCLUSIVE for a forward, a finding for a backward."""
-
-    def raised(*_: Any) -> Any:
-        raise found.error
-
-    def value(*values: Array) -> Any:
-        return raised() if found.observed is None else found.observed.perform(rebuilt(values)).value()
-
-    note = "forward raised, so nothing was recognised" if found.observed is None else "backward raised"
-    return Target(label, value, lambda *values: raised, tuple(names), held, notes=(note,))
-
-
-def _array_of(value: Any) -> Any:
-    """A nested list of floats as the array that it stands for; anything else as it is."""
-    if not isinstance(value, list) or not any(isinstance(leaf, float) for _, leaf in leaves(value)):
-        return value
-    plain = all(isinstance(leaf, int | float) for _, leaf in leaves(value))
-    try:
-        return np.array(value) if plain else value
-    except ValueError:  # rows of several lengths
-        return value
-
-
-def _fitted(gradient: Array, model: Array) -> Array:
-    """A gradient in the shape and the precision of what it belongs to, where axes of length one are between them."""
-    if gradient.shape != model.shape and same_shape(gradient, model.shape):
-        gradient = gradient.reshape(model.shape)
-    return gradient.astype(model.dtype) if gradient.dtype.kind == model.dtype.kind == "f" else gradient
-
-
-def _unbound(*inputs: Any) -> Any:
-    raise TypeError(f"this target sees its inputs first: target.bind({', '.join(map(describe, inputs))})")
+    held = (frozen,) if isinstance(frozen, str | int) else tuple(frozen)
+    return layer_target(made, Passes(forward, backward, training, settings), label, params, grads, held, convention)
