@@ -25,7 +25,8 @@ def counted() -> dict[str, Counted]:
 def test_every_layer_of_a_folder_is_a_row_and_base_classes_are_not(counted: dict[str, Counted]) -> None:
     """What only promises a forward is no layer; what cannot be imported is a row of its own."""
     layers = {"Dense", "StridedPool", "Gain", "Endless", "Hungry", "Peculiar", "Tanh", "CrossEntropy"}
-    assert set(counted) == layers | {"affine_forward", "embedding_forward", "step", "shop.broken"}
+    conventions = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "SoftmaxOfOne", "SoftmaxOfRows"}
+    assert set(counted) == layers | conventions | {"affine_forward", "embedding_forward", "step", "shop.broken"}
 
 
 @pytest.mark.parametrize("name", ["Dense", "CrossEntropy", "affine_forward", "step"])
@@ -63,6 +64,34 @@ def test_a_derivative_in_terms_of_the_value_is_odd_and_not_wrong(counted: dict[s
     """1 − a² is how many write the derivative of tanh."""
     assert counted["Tanh"].word == "odd"
     assert "in terms of the value" in counted["Tanh"].telling.message
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "SquaredError",
+            "everywhere, a constant made of the numbers of examples, 2, and of classes, 4, and the 2 of a square",
+        ),
+        ("EntropyOfOne", "right for every change of the probabilities that keeps their sum"),
+    ],
+)
+def test_what_a_convention_explains_is_odd_and_says_which(counted: dict[str, Counted], name: str, words: str) -> None:
+    """A constant is taken up by the learning rate; probabilities have a sum that nobody changes."""
+    assert counted[name].word == "odd"
+    assert words in counted[name].telling.message
+
+
+def test_a_softmax_for_one_example_is_judged_with_one(counted: dict[str, Counted]) -> None:
+    """With three its value would be one distribution over all of them, which nobody means."""
+    assert counted["SoftmaxOfOne"].word == "right"
+    assert all("shape (1, 4)" in seen.setting for seen in counted["SoftmaxOfOne"].seen)
+
+
+@pytest.mark.parametrize("name", ["HalfEntropy", "SquareEntropy", "SoftmaxOfRows"])
+def test_what_no_convention_explains_stays_wrong(counted: dict[str, Counted], name: str) -> None:
+    """Each is the neighbour of one that is excused."""
+    assert counted[name].word == "wrong"
 
 
 def test_a_layer_that_hangs_or_eats_all_memory_costs_its_row_only(counted: dict[str, Counted]) -> None:

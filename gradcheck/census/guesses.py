@@ -168,7 +168,7 @@ _IMAGES = _reals(
 )
 _ROWS = _reals((3, 4), (3, 2), (3, 5))
 _STEPS = _reals((3, 2, 4), (2, 3, 4), (3, 2, 2))
-_COLUMNS = _reals((4, 1), (4,))
+_ONE = _reals((1, 4), (4, 1), (4,))
 
 
 def data(name: str) -> tuple[Input, ...]:
@@ -181,8 +181,8 @@ def data(name: str) -> tuple[Input, ...]:
     if _WINDOW.search(name):
         return (*_IMAGES, *_ROWS, *_STEPS)
     if _SEQUENCE.search(name) and not re.search("step|cell", name, re.IGNORECASE):
-        return (*_STEPS, *_ROWS, *_IMAGES, *_COLUMNS, *ids)
-    return (*_ROWS, *_STEPS, *_IMAGES[:4], *_COLUMNS, Input("positive", (3, 4)), *ids)
+        return (*_STEPS, *_ROWS, *_IMAGES, *_ONE, *ids)
+    return (*_ROWS, *_STEPS, *_IMAGES[:4], *_ONE, Input("positive", (3, 4)), *ids)
 
 
 def is_loss(name: str, inputs: tuple[str, ...]) -> bool:
@@ -196,6 +196,7 @@ def is_loss(name: str, inputs: tuple[str, ...]) -> bool:
 _ANSWERS: tuple[tuple[Input, Input], ...] = (
     (Input("rows", (3, 4)), Input("onehot", (3, 4))),
     (Input("rows", (3, 4)), Input("labels", (3,), 4)),
+    (Input("rows", (4,)), Input("onehot", (4,))),
     (Input("unit", (3, 1)), Input("binary", (3, 1))),
     (Input("unit", (3,)), Input("binary", (3,))),
     (Input("logits", (3, 4)), Input("labels", (3,), 4)),

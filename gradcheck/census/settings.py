@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters import as_target
+from gradcheck.adapters.joined import SOFTMAX
 from gradcheck.census.discover import Candidate
 from gradcheck.census.guesses import CHANGES, Filled, Input, answers, data, is_loss, of_argument, of_input
 from gradcheck.target import Target
@@ -111,6 +112,8 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
                     raise ValueError("its value is not of finite floating-point numbers")
             if not _depends(bound, value, setting.drawn(2)):
                 raise ValueError("its value does not depend on what it is given")
+            if SOFTMAX.search(candidate.name) and _for_one_example(value):
+                raise ValueError("its value sums to one over all examples: it is made for one")
             if bound.frozen >= set(range(len(flat))) and not bound.parameters:
                 raise ValueError("no gradient of it was recognised")
             place = "backward"
@@ -119,6 +122,12 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
     except Exception as error:  # a layer may raise anything
         return error, place
     return None, ""
+
+
+def _for_one_example(softmax: Any) -> bool:
+    """Whether all rows of a softmax together sum to one: what is judged of several then is not what anyone calls."""
+    array = np.asarray(softmax)
+    return sum(size > 1 for size in array.shape) > 1 and bool(np.isclose(array.sum(), 1))
 
 
 def _depends(bound: Target, value: Any, others: tuple[Any, ...]) -> bool:

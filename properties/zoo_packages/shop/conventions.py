@@ -1,0 +1,71 @@
+"""Conventions: losses and a softmax right by a convention, and their neighbours, that no convention excuses."""
+
+# ruff: noqa: D102 - written as others write
+
+import numpy as np
+
+
+class SquaredError:
+    """Odd: its gradient leaves out the 2, and the number of entries."""
+
+    def forward(self, p, labels):
+        self.u = p - labels
+        return np.mean(self.u**2)
+
+    def backward(self):
+        return self.u
+
+
+class HalfEntropy:
+    """Wrong: half of the gradient, and there is no square that a 2 could come from."""
+
+    def forward(self, p, labels):
+        self.p, self.labels = p, labels
+        return -np.sum(labels * np.log(p))
+
+    def backward(self):
+        return -self.labels / self.p / 2
+
+
+class EntropyOfOne:
+    """Odd: for the probabilities of one example, its gradient one for changes that keep their sum."""
+
+    def loss(self, p, labels):
+        return -np.log(p) @ labels
+
+    def grad(self, p, labels):
+        return sum(labels) / sum(p) - labels / p
+
+
+class SquareEntropy:
+    """Wrong: of the same example, and not even along the changes that keep the sum."""
+
+    def loss(self, p, labels):
+        return -np.log(p) @ labels
+
+    def grad(self, p, labels):
+        return 1 - labels / p**2
+
+
+class SoftmaxOfOne:
+    """Right: made for one example, a row of its own."""
+
+    def forward(self, x):
+        raised = np.exp(x)
+        self.y = raised / raised.sum()
+        return self.y
+
+    def backward(self, dout):
+        return self.y * (dout - dout @ self.y.T)
+
+
+class SoftmaxOfRows:
+    """Wrong: of every example, and goes back as if there were one."""
+
+    def forward(self, x):
+        raised = np.exp(x)
+        self.y = raised / raised.sum(-1, keepdims=True)
+        return self.y
+
+    def backward(self, dout):
+        return self.y * (dout - np.sum(dout * self.y))
