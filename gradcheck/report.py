@@ -52,8 +52,17 @@ class Kind(enum.Enum):
     REPEATED_INDEX = "wrong where an index repeats"
     LOW_PRECISION = "rounded to a lower precision"
     APPROXIMATION = "close everywhere, exact nowhere"
-    RAISES = "raises"
+    RAISES = "raises an error of its own"
     OTHER = "in no pattern known here"
+
+    @property
+    def wrong(self) -> str:
+        """What a gradient with this mistake is, as a sentence goes on.
+
+        >>> Kind.TRANSPOSED.wrong, Kind.BRANCH.wrong
+        ('wrong: transposed', 'wrong on one side of a condition')
+        """
+        return self.value if self.value.startswith("wrong ") else f"wrong: {self.value}"
 
 
 @dataclass(frozen=True)

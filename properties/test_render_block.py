@@ -6,18 +6,22 @@ After a change that is meant, UPDATE_SNAPSHOTS=1 writes the snapshots anew; read
 import io
 import os
 import pickle
+import re
 import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+import gradcheck
 from gradcheck import GradientMismatch, InconclusiveError, Kind, Report, Verdict, check, from_pair
 from gradcheck.render.block import DETAILED, ROWS, block, show
+from gradcheck.render.records import record
 from gradcheck.report import Block, Finding
 from properties.test_judge_kinds import MISTAKES
 
@@ -218,3 +222,52 @@ def test_an_exception_draws_its_report_when_it_is_read(monkeypatch: pytest.Monke
         drawn.clear()
     assert issubclass(GradientMismatch, AssertionError)
     assert not issubclass(InconclusiveError, AssertionError)
+
+
+def test_a_large_case_is_told_by_its_shapes_and_never_spelled() -> None:
+    """A million entries are not even looked at; JUnit, records and the block say the same."""
+
+    class Unread(np.ndarray):
+        def item(self, *_: object) -> float:
+            raise AssertionError("an entry was read")
+
+    case = gradcheck.judge.case.Case((np.zeros((1000, 1000)).view(Unread), np.ones(3)))
+    text = block(Report(Verdict.FAIL, "f", (FACTOR,), case=case), 120)
+    assert text.endswith("  case:  inputs of shapes (1000, 1000), (3,): 1000003 entries, too many to print")
+    assert record(Report(Verdict.PASS, "f"), target_ref="m:f", case=case)["case"]["python"] in text
+
+
+def test_every_failing_check_has_its_case() -> None:
+    """As it was when it was judged, whatever the caller writes into the arrays afterwards; a PASS keeps no arrays."""
+    f, vjp, _ = MISTAKES[Kind.SIGN]
+    x = np.array([0.5, 1.5])
+    report = check(from_pair(f, vjp), x)
+    x += 1
+    assert block(report).splitlines()[-1] == "  case:  Case((np.array([0.5, 1.5]),))"
+    assert check(from_pair(f, lambda i, g: (g * np.cos(i[0]),)), x).case is None
+    with pytest.raises(InconclusiveError) as raised:
+        gradcheck.assert_gradients(from_pair(np.sqrt, vjp), -x, strict=True)
+    assert raised.value.report.case is not None
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_block_says_each_thing_once_and_in_plain_words(kind: Kind) -> None:
+    """One line a diagnosis, "backward" for what it returned, no minus zero, and no word twice."""
+    f, vjp, inputs = MISTAKES[kind]
+    text = block(check(from_pair(f, vjp, name="layer"), *inputs), 120)
+    named = re.findall(r"^  (?:looks like|or) +(\w+): ", text, re.MULTILINE)
+    assert len(named) == len(set(named)), text
+    assert "claim" not in text
+    assert not re.search(r"-0(?![.\d])", text), text
+    assert "wrong: wrong" not in text
+    assert "1 backward calls" not in text
+    if kind is Kind.SIGN:
+        assert named == ["SIGN"]
+
+
+def test_unnamed_inputs_are_called_inputs() -> None:
+    """Not "the gradient of 0"."""
+    wrong = from_pair(lambda *x: x[0] + 0, lambda i, g: (g.ravel(),))
+    assert check(wrong, np.zeros((2, 3))).findings[0].message == (
+        "the gradient of input 0 has shape (6,), its input has shape (2, 3)"
+    )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.judge.clock import TimeLimitError
+from gradcheck.report import place
 from gradcheck.target import Pullback, Target
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -209,7 +210,7 @@ class Bench:
         return [None if g is None else self._checked(g, i) for g, i in zip(chosen, self.blocks, strict=True)]
 
     def _checked(self, gradient: Any, position: int) -> Array:
-        primal, label = self.primals[position], self.target.label(position)
+        primal, label = self.primals[position], place(self.target.label(position))
         try:
             array = np.asarray(gradient)
         except (TypeError, ValueError) as error:

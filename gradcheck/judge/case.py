@@ -27,6 +27,26 @@ class Case:
         return f"Case(({inputs}), {dict(self.sizes)!r})" if self.sizes else f"Case(({inputs}))"
 
 
+def case_of(inputs: Sequence[Any]) -> Case:
+    """The case of these inputs, its NumPy arrays being copies: whoever gave them may go on writing there.
+
+    >>> x = np.zeros(2)
+    >>> case = case_of([x])
+    >>> x += 1
+    >>> case
+    Case((np.array([0.0, 0.0]),))
+    """
+    return Case(tuple(map(_copied, inputs)))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in (tuple, list):
+        return type(value)(map(_copied, value))
+    return {key: _copied(part) for key, part in value.items()} if type(value) is dict else value
+
+
 def telling_case(shapes: Mapping[str, Sequence[str | int]], dtype: str = "float64") -> Case:
     """Sizes 3, 4, 5, … by letter and numbers without zeros, ties or patterns: where mistakes differ from one another.
 

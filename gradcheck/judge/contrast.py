@@ -31,7 +31,7 @@ def contrasted(smallest: Report, others: Iterable[Report]) -> Report:
 
 def _renamed(finding: Finding, larger: Finding) -> Finding:
     words = larger.evidence[0].removeprefix(f"{larger.kind.name}: ") if larger.evidence else larger.message
-    message = f"backward of {place(finding.input, finding.index)} is wrong: {larger.kind.value}"
+    message = f"backward of {place(finding.input, finding.index)} is {larger.kind.wrong}"
     others = (e for e in finding.evidence if not e.startswith(Kind.OTHER.name))
     return replace(
         finding,

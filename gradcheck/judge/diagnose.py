@@ -56,7 +56,7 @@ def diagnose(
 
 def _phrase(best: Guess, survey: Survey) -> str:
     if best.factor is None:
-        return f"wrong: {best.kind.value}"
+        return best.kind.wrong
     everywhere = survey.whole and survey.wrong.all() and survey.wrong.size > 1
     return f"{spelled(best.factor)}× the finite difference{', everywhere' if everywhere else ''}"
 

@@ -41,7 +41,8 @@ class Hearing:
         worst = int(np.argmax(np.where(np.isfinite(found - expected), np.abs(found - expected), np.inf)))
         entry = worst // (2 if self.bench.primals[self.bench.blocks[b]].dtype.kind == "c" else 1)
         index = tuple(int(i) for i in np.unravel_index(entry, shape)) if shape else ()
-        evidence = (f"at {list(index)}: {found[worst]:.6g}, expected {expected[worst]:.6g}",) if shape else ()
+        was, due = found[worst] + 0.0, expected[worst] + 0.0  # + 0.0: a zero of either sign is 0 to the reader
+        evidence = (f"at {list(index)}: {was:.6g}, expected {due:.6g}",) if shape else ()
         return Finding(kind, f"backward of {place(self.name(b))} {what}", self.name(b), index, evidence=evidence)
 
     def disagreements(self, found: Sequence[Array], expected: Sequence[Array], relative: float = 0.0) -> Iterator[int]:

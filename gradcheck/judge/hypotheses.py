@@ -47,14 +47,15 @@ def guesses(s: Survey) -> Iterator[Guess]:
     if ratio is not None and (everywhere or (s.wrong.size < 4 and _is_plain(s, ratio))):
         hypotheses.remove(_scaled)  # one factor explains everything, or there is too little to see more in
         hypotheses.insert(1, _scaled)
-    seen = False
+    seen: set[Kind] = set()
     for hypothesis in hypotheses:
         if hypothesis is _batch and seen:
             continue  # a check of its own, and dear: only where nothing simpler fits
         with suppress(BackwardError):
             for guess in hypothesis(s):
-                seen = True
-                yield guess
+                if guess.kind not in seen:  # the second time it is the same mistake in other words
+                    seen.add(guess.kind)
+                    yield guess
     if not seen:
         wrong = int(s.wrong.sum())
         yield Guess(Kind.OTHER, f"{wrong} of {s.wrong.size} entries looked at are wrong, in no pattern known here")
@@ -93,7 +94,7 @@ def _branch(s: Survey) -> Iterator[Guess]:
     for words, side in conditions.items():
         side = side & relevant
         if np.array_equal(wrong, side) and (~side & relevant).any():
-            yield Guess(Kind.BRANCH, f"the wrong entries ({_count(s)}) are just those that are {words}")
+            yield Guess(Kind.BRANCH, f"the wrong entries ({_share(s)}) are just those that are {words}")
             return
     right = ~wrong & relevant
     errors = np.abs(s.claimed - s.numeric)[wrong] / sizes[wrong]
@@ -113,7 +114,7 @@ def _branch(s: Survey) -> Iterator[Guess]:
                 and wrong.sum() > 1
             ):
                 edge = abs(float(values[wrong].min()))
-                yield Guess(Kind.BRANCH, f"the wrong entries ({_count(s)}) are just those {words} {edge:.3g}")
+                yield Guess(Kind.BRANCH, f"the wrong entries ({_share(s)}) are just those {words} {edge:.3g}")
                 return
 
 
@@ -186,16 +187,18 @@ def _moved(s: Survey) -> Iterator[Guess]:
         for axes in permutations(range(len(shape))):
             turned = grid.transpose(axes)
             if axes != tuple(range(len(shape))) and turned.shape == shape and s.matches(turned.reshape(-1)):
-                yield Guess(Kind.TRANSPOSED, f"the claim is the right gradient with its axes in the order {axes}")
+                yield Guess(Kind.TRANSPOSED, f"backward is the right gradient with its axes in the order {axes}")
                 break
             if axes != tuple(range(len(shape))) and s.matches(turned.reshape(-1)):
-                yield Guess(Kind.TRANSPOSED, "the claim is the right gradient transposed and reshaped")
+                yield Guess(Kind.TRANSPOSED, "backward is the right gradient transposed and reshaped")
                 break
+    if _ratio(s) is not None:
+        return  # −1 turns a symmetric set of values into itself, and is the simpler reason
     order = np.argsort(numeric)
     expected = np.empty_like(numeric)
     expected[np.argsort(s.claimed)] = numeric[order]
     if s.matches(expected):
-        yield Guess(Kind.PERMUTED, f"the claim holds the right values in another order ({_count(s)} misplaced)")
+        yield Guess(Kind.PERMUTED, f"backward has the right values in another order ({_share(s)} misplaced)")
 
 
 def _diagonal(s: Survey) -> Iterator[Guess]:
@@ -206,7 +209,7 @@ def _diagonal(s: Survey) -> Iterator[Guess]:
     if s.matches(s.cotangent * diagonal):
         yield Guess(
             Kind.DIAGONAL_ONLY,
-            "the claim is the cotangent times the diagonal of the Jacobian, whose other entries are not zero",
+            "backward is the cotangent times the diagonal of the Jacobian, whose other entries are not zero",
         )
         return
     off = s.jacobian - np.diag(diagonal)
@@ -216,7 +219,7 @@ def _diagonal(s: Survey) -> Iterator[Guess]:
     if row[0] and not row[1:].any() and off[0].any():
         yield Guess(
             Kind.DIAGONAL_ONLY,
-            "output 0 is claimed to depend on entry 0 only, the finite difference sees the others too",
+            "backward has output 0 depend on entry 0 only, the finite difference sees the others too",
         )
 
 
@@ -237,15 +240,15 @@ def _axes(s: Survey) -> Iterator[Guess]:
             if s.matches(masked.reshape(-1) @ s.jacobian):
                 yield Guess(
                     Kind.NOT_SUMMED,
-                    f"the claim is what entry {row} of output axis {axis} contributes; the rest is not summed",
+                    f"backward is what entry {row} of output axis {axis} contributes; the rest is not summed",
                 )
                 return
         mean = s.numeric / n
         if s.matches(mean):
-            yield Guess(Kind.NOT_SUMMED, f"the claim is the mean, not the sum, over output axis {axis}")
+            yield Guess(Kind.NOT_SUMMED, f"backward is the mean, not the sum, over output axis {axis}")
             return
     if v.ndim > 1 and s.matches(v.reshape(-1)[::-1] @ s.jacobian):
-        yield Guess(Kind.PERMUTED, "the claim is right for a cotangent in reversed order")
+        yield Guess(Kind.PERMUTED, "backward is right for a cotangent in reversed order")
         return
     for axis, n in enumerate(shape):
         for words, turned in (
@@ -254,12 +257,12 @@ def _axes(s: Survey) -> Iterator[Guess]:
             ("shifted", np.roll(v, -1, axis)),
         ):
             if n > 1 and s.matches(turned.reshape(-1) @ s.jacobian):
-                yield Guess(Kind.PERMUTED, f"the claim is right for a cotangent {words} along axis {axis}")
+                yield Guess(Kind.PERMUTED, f"backward is right for a cotangent {words} along axis {axis}")
                 return
     for axes in permutations(range(len(shape))):
         fits = axes != tuple(range(len(shape))) and v.transpose(axes).shape == shape
         if fits and s.matches(v.transpose(axes).reshape(-1) @ s.jacobian):
-            yield Guess(Kind.WRONG_AXIS, f"the claim is right for a cotangent with its axes in the order {axes}")
+            yield Guess(Kind.WRONG_AXIS, f"backward is right for a cotangent with its axes in the order {axes}")
             return
 
 
@@ -284,15 +287,14 @@ def _term(s: Survey) -> Iterator[Guess]:
             continue
         ratio = float(difference @ x / (x @ x))
         if np.all(np.abs(difference - ratio * x) <= loose):
-            yield Guess(Kind.MISSING_TERM, f"claim − finite difference is {ratio:.4g} times {name} ({_count(s)})")
+            yield Guess(Kind.MISSING_TERM, f"backward − finite difference is {ratio:.4g} times {name} ({_share(s)} off)")
             return
     if s.whole and s.primal.ndim and s.wrong.size > 2:
         grid = difference.reshape(s.primal.shape) if s.primal.dtype.kind != "c" else difference
         for axis in range(grid.ndim):
             if grid.shape[axis] > 1 and np.all(np.ptp(grid, axis=axis) <= loose):
-                yield Guess(
-                    Kind.MISSING_TERM, f"claim − finite difference is the same all along axis {axis}: a mean left out?"
-                )
+                words = f"backward − finite difference is the same all along axis {axis}: a mean left out?"
+                yield Guess(Kind.MISSING_TERM, words)
                 return
 
 
@@ -305,7 +307,7 @@ def _representable(s: Survey) -> Iterator[Guess]:
             claimed, numeric = (np.array_equal(a.astype(lower).astype(a.dtype), a) for a in (s.claimed, s.numeric))
         if coarse > 100 * eps and claimed and not numeric and s.claimed.any() and error <= 64 * coarse * size:
             name = np.dtype(lower).name
-            yield Guess(Kind.LOW_PRECISION, f"every claimed entry is a {name} number, and the error is of that size")
+            yield Guess(Kind.LOW_PRECISION, f"every entry of backward is a {name} number, and the error is of that size")
             return
 
 
@@ -357,9 +359,14 @@ def _close(s: Survey) -> Iterator[Guess]:
 
 
 def _count(s: Survey) -> str:
+    return _share(s, " entries")
+
+
+def _share(s: Survey, of: str = "") -> str:
+    """How many of those looked at are wrong: "3 of 6", where entries are named already."""
     total = s.primal.size * (2 if s.primal.dtype.kind == "c" else 1)
     looked_at = "" if s.wrong.size == total else f" looked at (of {total})"
-    return f"{int(s.wrong.sum())} of {s.wrong.size} entries{looked_at}"
+    return f"{int(s.wrong.sum())} of {s.wrong.size}{of}{looked_at}"
 
 
 def spelled(factor: float) -> str:

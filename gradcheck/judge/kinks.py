@@ -101,7 +101,7 @@ class Kinks:
             kind=Kind.BRANCH,
             message=f"backward of {place(finding.input)} is wrong where entries are {where}",
             kinds=(Kind.BRANCH, *(k for k in finding.kinds if k is not Kind.BRANCH)),
-            evidence=(f"BRANCH: f is smooth with {words}, and the claim is off there", *finding.evidence),
+            evidence=(f"BRANCH: f is smooth with {words}, and backward is off there", *finding.evidence),
         )
 
     def violates(self, b: int, sweep: Sweep) -> int | None:

@@ -4,6 +4,7 @@ There is no tolerance to choose: every slope carries its own bound, and a pass s
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from gradcheck.adapters import as_target
@@ -25,6 +26,7 @@ def check(
     fixed. seed: of the random directions and cotangents; the same seed gives the same report. kinks: "subgradient"
     accepts a claim between the one-sided slopes, "forbid" fails at any kink. budget: the most forward calls to spend.
     slack: scales every bound. timeout: seconds for the whole check, on platforms with SIGALRM and in the main thread.
+    What is no PASS holds a copy of the inputs as `report.case`.
 
     A complex gradient is the adjoint's, conj(J)ᵀv, as in ChainRules and torch; the other convention, Jᵀv as in JAX,
     is recognised and noted. Raises ValueError or TypeError for options or inputs that cannot be used; what the target
@@ -44,10 +46,12 @@ def check(
     if timeout is not None and timeout <= 0:
         raise ValueError(f"timeout must be a positive number of seconds, got {timeout!r}")
     # numpy and the judge itself are imported by the first check, not by whoever names this function
+    from gradcheck.judge.case import case_of
     from gradcheck.judge.point import judged
 
-    target, inputs = as_target(target).bound(inputs)
-    return judged(target, inputs, seed, kinks == "forbid", slack, budget, timeout)
+    judgeable, arrays = as_target(target).bound(inputs)
+    report = judged(judgeable, arrays, seed, kinks == "forbid", slack, budget, timeout)
+    return report if report else replace(report, case=case_of(inputs))
 
 
 def check_laws(target: Any, *inputs: Any, laws: tuple[str, ...] | None = None, seed: int = 0) -> Report:

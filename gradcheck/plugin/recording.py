@@ -9,6 +9,7 @@ import pytest
 from gradcheck.adapters import as_target
 from gradcheck.render import records
 from gradcheck.render.block import block
+from gradcheck.render.cases import shown
 from gradcheck.report import GradientMismatch, Report, Verdict, place
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def properties(heard: Sequence[Report]) -> list[tuple[str, object]]:
         return [*told, ("gradcheck_resolution", f"{worst.resolution:.1e}")]
     for finding in worst.findings[:1]:
         told += [("gradcheck_kind", finding.kind.name), ("gradcheck_worst", place(finding.input, finding.index))]
-    return told if worst.case is None else [*told, ("gradcheck_case", repr(worst.case))]
+    return told if worst.case is None else [*told, ("gradcheck_case", shown(worst.case))]
 
 
 def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.CallInfo[None]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gradcheck.render.cases import shown
 from gradcheck.report import Block, Finding, Kind, Report, Verdict, place
 
 WIDE = 100
@@ -21,8 +22,6 @@ ROWS = 10
 """The most rows of a table: whoever has more inputs wants the worst of them, and a number for the rest."""
 DETAILED = 3
 """Findings told in full. One mistake upstream makes every block wrong, and the first three say as much as all."""
-LONGEST = 1500
-"""Characters of a case: shrunk ones have some 100, and a terminal's scroll-back ends where arrays are printed."""
 
 _STYLE = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "yellow"}
 _WORD = {Verdict.PASS: "ok", Verdict.FAIL: "FAIL", Verdict.INCONCLUSIVE: "unclear"}
@@ -194,7 +193,7 @@ def _circumstances(report: Report) -> Iterator[str]:
     if report.verdict is Verdict.INCONCLUSIVE:
         yield from (f"because {reason.split('; ')[0]}" for reason in report.reasons[1:DETAILED])
         yield f"to tell: {'; '.join(_remedies(report))}"
-    calls = f"{report.evaluations} forward and {report.pullbacks} backward calls"
+    calls = f"{report.evaluations} forward and {report.pullbacks} backward call{'s' if report.pullbacks != 1 else ''}"
     kinks = f"kinks: {', '.join(report.kinks[:4])}" if report.kinks else "kinks at the point: none"
     if report.verdict is Verdict.FAIL and not report.blocks:
         kinks = ""  # a broken law came first, and nobody looked
@@ -209,12 +208,10 @@ def _circumstances(report: Report) -> Iterator[str]:
 
 
 def _reproduction(report: Report, replay: str) -> Iterator[tuple[str, str]]:
-    """The smallest case as Python, and the command that judges it again."""
-    if report.case is not None:
-        spelled = repr(report.case)
-        if len(spelled) > LONGEST:
-            spelled = f"{spelled[:LONGEST]}… and {len(spelled) - LONGEST} characters more"
-        yield "smallest case:", spelled
+    """The case as Python, and the command that judges it again."""
+    if report.case is not None and report.verdict is Verdict.FAIL:
+        drawn = report.examples > 1 or getattr(report.case, "sizes", None)  # and shrunk; else somebody gave it
+        yield "smallest case:" if drawn else "case:", shown(report.case)
     if replay:
         yield "reproduce:", replay
 

@@ -10,10 +10,14 @@ a string by somebody's file may do anything with it.
 import importlib
 import math
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 LARGEST = 1 << 16
 """Entries of an array up to which it is recorded: 65,536 float64 make a line of about 1.3 MB."""
+
+LONGEST = 1500
+"""Characters of a case as Python: shrunk ones have some 100, and a scroll-back ends where arrays are printed."""
 
 _NUMPY = (
     "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -21,6 +25,35 @@ _NUMPY = (
 )  # fmt: skip
 _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
 _FRAMEWORKS = {"torch": "torch", "jax": "jax.numpy"}
+
+
+def shown(case: object) -> str:
+    """A case as Python, or the shapes of its inputs where that would take more than `LONGEST` characters.
+
+    >>> import numpy as np
+    >>> from gradcheck.judge.case import Case
+    >>> shown(Case((np.array([0.5]),)))
+    'Case((np.array([0.5]),))'
+    >>> shown(Case((np.zeros((1000, 1000)), np.zeros(7))))
+    'inputs of shapes (1000, 1000), (7,): 1000007 entries, too many to print'
+    """
+    shapes = list(_shapes(tuple(getattr(case, "inputs", ()))))
+    entries = sum(map(math.prod, shapes))
+    spelled = repr(case) if 2 * entries < LONGEST else ""  # an entry takes two characters or more
+    if shapes and not 0 < len(spelled) <= LONGEST:
+        listed = ", ".join(map(str, shapes[:8])) + (", …" if len(shapes) > 8 else "")
+        return f"inputs of shapes {listed}: {entries} entries, too many to print"
+    more = len(spelled) - LONGEST
+    return spelled if more <= 0 else f"{spelled[:LONGEST]}… and {more} characters more"
+
+
+def _shapes(value: Any) -> Iterator[tuple[int, ...]]:
+    """The shapes of all arrays in a value."""
+    if isinstance(value, tuple | list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _shapes(part)
+    elif hasattr(value, "dtype") and (shape := tuple(getattr(value, "shape", ()))):
+        yield shape
 
 
 def encode(value: Any) -> dict[str, Any]:

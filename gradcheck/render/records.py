@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gradcheck.render.cases import encode
+from gradcheck.render.cases import encode, shown
 from gradcheck.render.environment import environment
 from gradcheck.render.schema import SCHEMA, TOLD, Record, case_of, checked, look_of, report_of
 from gradcheck.report import Kind, Report, Verdict
@@ -114,7 +114,7 @@ def _case(case: Any) -> dict[str, Any] | None:
 
         case = Spelled(tuple(case))
     inputs = getattr(case, "inputs", ())
-    made: dict[str, Any] = {"python": repr(case), "sizes": dict(getattr(case, "sizes", {}))}
+    made: dict[str, Any] = {"python": shown(case), "sizes": dict(getattr(case, "sizes", {}))}
     try:
         return made | {"inputs": [encode(value) for value in inputs]}
     except TypeError as error:
