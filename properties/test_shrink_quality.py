@@ -37,6 +37,21 @@ def test_shapes_shrink_to_ones_but_for_what_matters():
     assert found == {"x": (1, 1), "w": (1, 3)}
 
 
+@pytest.mark.parametrize("run", range(12))  # one in four would stop at 1×9 if a long axis could not become a short one
+def test_a_mistake_found_on_a_long_axis_is_reported_on_a_short_one(run):
+    """What a k of 2 shows, and a k above 8 showed first, ends at 1×2."""
+    least = 8
+
+    def fails(shape):
+        nonlocal least
+        if shape["z"][1] <= least:
+            return False
+        least = 1
+        return True
+
+    assert find(shapes_by_letter(z=("n", "k")), fails, random=random.Random(run), settings=SEARCH) == {"z": (1, 2)}
+
+
 @pytest.mark.parametrize("name", ["exp", "tanh", "mul", "softplus", "maximum", "relu", "gelu"])
 def test_an_architecture_with_an_elementwise_op_shrinks_to_three_nodes(name):
     """The op and its parents, all scalars, are left."""
