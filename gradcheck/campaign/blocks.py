@@ -9,7 +9,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from gradcheck.campaign.guard import Guard, LostError, RefusedError
 from gradcheck.plugin.settings import CHECK
 from gradcheck.plugin.settings import resolve as setting
 from gradcheck.suite.targets import Shapes, TargetError, read_shapes, resolve, subject
@@ -26,34 +25,6 @@ def layer_of(target: str) -> Any:
     return layers[target]
 
 
-def blocks_of(target: str, layer: Any, asked: Sequence[str], guard: Guard) -> list[str]:
-    """The blocks of a layer: of its own those asked for, or all; else the shapes asked for, or those found by trying.
-
-    What calls the layer is done in the process of `guard`. Shapes at which that dies are kept: its cells will tell.
-    Raises TargetError for a block that the layer does not have, and shapes that its forward does not take.
-    """
-    own = getattr(layer, "gradcheck_blocks", None)
-    if own is not None:
-        if unknown := [block for block in asked if block not in own]:
-            raise TargetError(f"{target}: {unknown[0]!r} is none of its blocks, which are {', '.join(own)}")
-        return list(asked or own)
-    declared = getattr(layer, "gradcheck_shapes", None)
-    if not asked and declared is not None:
-        asked = [declared if isinstance(declared, str) else _written(declared)]
-    chosen = []
-    for block in asked or [""]:
-        try:
-            chosen.append(guard.shapes_of(target, block))
-        except RefusedError as error:
-            raise TargetError(str(error).removeprefix("TargetError: ")) from error
-        except LostError as error:
-            if not block:
-                remedy = 'say which, as in --block "x: n,k; w: k,m"'
-                raise TargetError(f"{target}: while shapes were tried, {error}; {remedy}") from error
-            chosen.append(_written(read_shapes(block)))
-    return chosen
-
-
 def shapes_of(target: str, block: str) -> str:
     """The shapes of a layer's inputs, in words: those in `block`, or, where that is empty, found by trying.
 
@@ -62,7 +33,7 @@ def shapes_of(target: str, block: str) -> str:
     >>> shapes_of("gradcheck.suite.dense:dense", "")
     'x: n,k; w: k,m; b: m'
     """
-    return _written(subject(target, layer_of(target), read_shapes(block) if block else None).shapes)
+    return written(subject(target, layer_of(target), read_shapes(block) if block else None).shapes)
 
 
 def inputs_of(layer: Any, block: str, dtype: str) -> "st.SearchStrategy[Any] | Shapes":
@@ -85,5 +56,6 @@ def options_of(layer: Any) -> dict[str, Any]:
     return {name: chosen[name] for name in CHECK if chosen[name] != plain[name]}
 
 
-def _written(shapes: Shapes) -> str:
+def written(shapes: Shapes) -> str:
+    """Shapes as one writes them: "x: n,k; w: k,m"."""
     return "; ".join(f"{name}: {','.join(map(str, axes))}".strip() for name, axes in shapes.items())

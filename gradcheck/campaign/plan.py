@@ -6,9 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from gradcheck.campaign.cell import Cell
-from gradcheck.campaign.guard import Guard
+from gradcheck.campaign.guard import Guard, LostError, RefusedError
 
 EXAMPLES = 100
 """Of a cell: some tenths of a second to a few seconds of work, which is what a crash or a Ctrl-C can cost."""
@@ -75,7 +76,7 @@ def plan(
     Plan(groups=(('gradcheck.suite.dense:dense', 'float64', 'x: n,k; w: k,m; b: m'), \
 ('gradcheck.suite.dense:dense', 'float32', 'x: n,k; w: k,m; b: m')), examples=100, draws=3, shard=(1, 1))
     """
-    from gradcheck.campaign.blocks import blocks_of, dtypes_of
+    from gradcheck.campaign.blocks import dtypes_of
     from gradcheck.campaign.reference import REFERENCE
     from gradcheck.suite.targets import resolve
 
@@ -92,7 +93,38 @@ def plan(
             (target, dtype, block)
             for target, layer in layers.items()
             for dtype in dtypes_of(layer, dtypes)
-            for block in dict.fromkeys(blocks_of(target, layer, blocks, guard))
+            for block in dict.fromkeys(_blocks_of(target, layer, blocks, guard))
         )
     examples = min(examples, budget)
     return Plan(groups, examples, -(-budget // examples), shard)
+
+
+def _blocks_of(target: str, layer: Any, asked: Sequence[str], guard: Guard) -> list[str]:
+    """The blocks of a layer: of its own those asked for, or all; else the shapes asked for, or those found by trying.
+
+    What calls the layer is done in the process of `guard`. Shapes at which that dies are kept: its cells will tell.
+    Raises TargetError for a block that the layer does not have, and shapes that its forward does not take.
+    """
+    from gradcheck.campaign.blocks import written
+    from gradcheck.suite.targets import TargetError, read_shapes
+
+    own = getattr(layer, "gradcheck_blocks", None)
+    if own is not None:
+        if unknown := [block for block in asked if block not in own]:
+            raise TargetError(f"{target}: {unknown[0]!r} is none of its blocks, which are {', '.join(own)}")
+        return list(asked or own)
+    declared = getattr(layer, "gradcheck_shapes", None)
+    if not asked and declared is not None:
+        asked = [declared if isinstance(declared, str) else written(declared)]
+    chosen = []
+    for block in asked or [""]:
+        try:
+            chosen.append(guard.shapes_of(target, block))
+        except RefusedError as error:
+            raise TargetError(str(error).removeprefix("TargetError: ")) from error
+        except LostError as error:
+            if not block:
+                remedy = 'say which, as in --block "x: n,k; w: k,m"'
+                raise TargetError(f"{target}: while shapes were tried, {error}; {remedy}") from error
+            chosen.append(written(read_shapes(block)))
+    return chosen
