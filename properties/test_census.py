@@ -1,8 +1,10 @@
 """The census finds, makes and judges layers of a package, and nothing that they do costs more than their own row."""
 
 import io
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -102,14 +104,40 @@ def test_a_layer_that_hangs_or_eats_all_memory_costs_its_row_only(counted: dict[
     assert "allocate" in counted["Hungry"].telling.message
 
 
+FILLED = {
+    "Dense": [("n_in=…, n_out=…", "n_in=4, n_out=5"), ("(…,)", "('n', 4)")],
+    "affine_forward": [("(…,)", "('n', 3)"), ("(…,)", "(3, 2)"), ("(…,)", "(2,)")],
+    "CrossEntropy": [("…, …", "np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.1, 0.3, 0.2]]), np.eye(4)[:2]")],
+}
+"""What a user puts in the place of the dots, one after the other."""
+
+
+@pytest.mark.parametrize("name", FILLED)
+def test_the_lines_to_paste_judge_the_layer_once_the_dots_are_filled_in(
+    counted: dict[str, Counted], name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are what is written beside a layer that was not understood; here beside some that were."""
+    template = counted[name].template
+    for dots, value in FILLED[name]:
+        assert dots in template
+        template = template.replace(dots, value, 1)
+    assert len(template.splitlines()) == 3
+    monkeypatch.syspath_prepend(str(SHOP.parent))
+    exec(template, {"np": np})
+    assert "agrees with the finite differences" in capsys.readouterr().out
+
+
 def test_what_cannot_be_made_comes_with_the_lines_to_write(counted: dict[str, Counted]) -> None:
-    """They are Python once the dots are filled in."""
+    """They name the layer, what it must be given, and where they run."""
     peculiar = counted["Peculiar"]
     assert peculiar.word == "not understood"
-    lines = peculiar.template.replace("…", "None").splitlines()
-    assert lines[0] == "from shop.layers import Peculiar"
-    assert len(lines) == 3
-    compile(peculiar.template.replace("…", "None"), "template", "exec")
+    assert peculiar.template.splitlines()[1:] == [
+        "from shop.layers import Peculiar",
+        'print(gradcheck.search(Peculiar(protocol=…), {"x": (…,)}))',
+    ]
+    page = io.StringIO()
+    show([peculiar], Console(file=page, width=100))
+    assert f"fill in the dots and run, in {os.path.relpath(SHOP.parent)}\n    import gradcheck" in page.getvalue()
 
 
 def test_a_module_that_cannot_be_imported_says_why(counted: dict[str, Counted]) -> None:

@@ -2,6 +2,8 @@
 
 import collections
 import collections.abc
+import inspect
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gradcheck.adapters.naming import LABELS
 from gradcheck.census.discover import Candidate, UnreadableError, found_in, imported, modules_of
+from gradcheck.census.guesses import Input, of_input
 from gradcheck.census.judge import Seen, judged
 from gradcheck.census.process import alone
 
@@ -22,13 +26,17 @@ WORDS = ("wrong", "odd", "right", "raises", "inconclusive", "not understood")
 
 @dataclass(frozen=True)
 class Counted:
-    """A layer of a module, or the module itself, and what came of it."""
+    """A layer of a module, or the module itself, and what came of it.
+
+    template: lines of Python that judge it, with dots where the sweep did not know; folder: where they run.
+    """
 
     module: str
     name: str
     seen: tuple[Seen, ...]
     lost: str = ""
     template: str = ""
+    folder: str = "."
 
     @property
     def word(self) -> str:
@@ -63,7 +71,14 @@ def census(place: str, *, home: str = ".", seconds: float = SECONDS, jobs: int =
 def _count(module: str, root: str, home: str, seconds: float, name: str, template: str) -> Counted:
     told = list(alone(_judged, module, root, home, name, seconds, seconds=seconds + 5, megabytes=MEGABYTES))
     seen = tuple(one for one in told if isinstance(one, Seen))
-    return Counted(module, name, seen, next((one for one in told if isinstance(one, str)), ""), template)
+    return Counted(
+        module,
+        name,
+        seen,
+        next((one for one in told if isinstance(one, str)), ""),
+        template,
+        os.path.relpath(root, home),
+    )
 
 
 def _names(module: str, root: str, home: str) -> Iterator[tuple[str, str] | str]:
@@ -91,18 +106,25 @@ def _old_names() -> None:
 
 
 def template_of(module: str, candidate: Candidate) -> str:
-    """Three lines that make a layer a target: its import, a function that makes it, and the shapes of its inputs."""
-    lower = candidate.name.lower()
-    arguments = ", ".join(f"{p.name}=…" for p in candidate.arguments if p.default is p.empty)
-    made = f"{candidate.name}({arguments})" if candidate.arguments or not candidate.passes[1:] else candidate.name
-    if len(candidate.passes) == 2:
-        pair = [passed.__name__ for passed in candidate.passes]
-        return (
-            f"from {module} import {', '.join(pair)}\n{lower}_pair = gradcheck.from_functions({', '.join(pair)})\n"
-            f"gradcheck.check({lower}_pair, {', '.join(f'{name}=…' for name in candidate.inputs)})"
-        )
-    shapes = "; ".join(f"{name}: n,k" for name in candidate.inputs)
-    return (
-        f"from {module} import {candidate.name}\ndef make_{lower}(): return {made}\n"
-        f'make_{lower}.gradcheck_shapes = "{shapes}"'
-    )
+    """Three lines that judge a layer, once its user has put sizes, arguments and labels in the place of the dots."""
+    if inspect.isclass(candidate.layer):
+        lacking = ", ".join(f"{p.name}=…" for p in candidate.arguments if p.default is p.empty)
+        names, made = [candidate.name], f"{candidate.name}({lacking})"
+    elif candidate.passes:
+        names = [function.__name__ for function in candidate.passes]
+        made = f"gradcheck.from_functions({', '.join(names)})"
+    else:
+        names, made = [candidate.name], candidate.name
+    if all(map(_is_drawn, candidate.inputs)) and not candidate.framework:
+        shapes = ", ".join(f'"{name}": (…,)' for name in candidate.inputs)
+        call = f"print(gradcheck.search({made}, {{{shapes}}}))"
+    else:
+        dots = ", ".join("…" for _ in candidate.inputs)
+        call = f"print(gradcheck.check({made}, {dots}))  # {', '.join(candidate.inputs)}"
+    return f"import gradcheck\nfrom {module} import {', '.join(names)}\n{call}"
+
+
+def _is_drawn(name: str) -> bool:
+    """Whether an input is of any real numbers, by its name: what a search draws by its shape alone."""
+    first = of_input(name, "")[0]
+    return name not in LABELS and isinstance(first, Input) and first.domain == "real"
