@@ -11,6 +11,7 @@ import numpy as np
 from gradcheck.adapters.assignment import Grads, Params
 from gradcheck.adapters.entry import in_mode
 from gradcheck.adapters.flat import flattened
+from gradcheck.adapters.functions import times
 from gradcheck.adapters.joined import after_softmax, with_cross_entropy
 from gradcheck.adapters.methods import bound, input_names
 from gradcheck.adapters.pairing import same_shape
@@ -65,7 +66,7 @@ def layer_target(
         found, seen = known[key]
         fixed = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
         target = _target(label, found, seen, flat.rebuilt, flat.names, fixed, convention == "vjp")
-        if seen.logits is not None:
+        if seen.logits is not None and np.all(arrays[seen.logits] > 0):  # else there is no logarithm
             p = arrays[seen.logits]
             arrays = (*arrays[: seen.logits], np.log(p), *arrays[seen.logits + 1 :])
             return after_softmax(target, seen.logits), arrays
@@ -111,7 +112,7 @@ def _target(
                 array = np.array(gradient) if plain else _fitted(np.array(gradient), model)
                 factor = per_example * (mean if key in seen.means else 1) / seen.scale
                 array = array if factor == 1 else array * factor
-                answers.append(array * given[0] if seen.ignores else array)
+                answers.append(times(given[0], array, jacobian=True) if seen.ignores else array)
             return tuple(answers)
 
         return pullback

@@ -129,8 +129,8 @@ def as_layer(forward: Callable[..., Any], backward: Callable[..., Any] | None) -
 def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
     """Passes of an object that has a function and its derivative at the same point.
 
-    The derivative is taken at the inputs, or at the value if its argument is named for one. Of each entry, of a loss,
-    or the Jacobian of each row: what a cotangent is multiplied with.
+    The derivative is taken at the inputs, or at the value if its argument is named for one, or without an argument at
+    what the function kept. Of each entry, of a loss, or the Jacobian of each row: what a cotangent is multiplied with.
     """
 
     def run(layer: Any, *inputs: Any) -> Any:
@@ -142,15 +142,16 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
         inputs, value = layer.point_of_derivative
         method = getattr(layer, derivative)
         names = input_names(method)
-        wanted, _, _ = signature(method)
+        wanted, _, variadic = signature(method)
         if len(wanted) > max(len(inputs), 1):
             raise CallError(
                 f"{derivative} wants {', '.join(wanted[len(inputs) :])} beside the inputs of {forward}; put it in: "
                 f"from_layer(…, backward=lambda layer, cotangent: …)"
             )
         at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != input_names(getattr(layer, forward))
+        point = (value,) if at_value else inputs if names or variadic else ()
         rows = any(np.shape(x) == np.shape(value) for x in inputs)
-        return _times(cotangent, method(*((value,) if at_value else inputs)), jacobian=rows)
+        return times(cotangent, method(*point), jacobian=rows)
 
     return Standing(run, forward, True), Standing(back, derivative, False)
 
@@ -169,19 +170,24 @@ def at_once(forward: str) -> tuple[Method, Method]:
         return outcome[0]
 
     def back(layer: Any, cotangent: Array) -> Any:
-        return _times(cotangent, layer.returned_at_once)
+        return times(cotangent, layer.returned_at_once)
 
     return Standing(run, forward, True), Standing(back, forward, False)
 
 
-def _times(cotangent: Array, derivative: Any, jacobian: bool = False) -> Any:
-    """Cotangent times derivative, whatever containers the derivatives are in; a Jacobian of each row, if one can be."""
+def times(cotangent: Array, derivative: Any, jacobian: bool = False) -> Any:
+    """Cotangent times derivative, whatever containers the derivatives are in; a Jacobian of each row, if one can be.
+
+    >>> times(np.array([2.0, 3.0]), (np.ones((2, 1)), None))
+    (array([[2.],
+           [3.]]), None)
+    """
     if derivative is None or derivative is ...:
         return derivative
     if isinstance(derivative, dict):
-        return {key: _times(cotangent, part, jacobian) for key, part in derivative.items()}
+        return {key: times(cotangent, part, jacobian) for key, part in derivative.items()}
     if isinstance(derivative, list | tuple):
-        return tuple(_times(cotangent, part, jacobian) for part in derivative)
+        return tuple(times(cotangent, part, jacobian) for part in derivative)
     array, g = np.asarray(derivative), np.asarray(cotangent)
     if jacobian and g.ndim and array.shape == g.shape + g.shape[-1:]:
         return np.einsum("...i,...ij->...j", g, array)

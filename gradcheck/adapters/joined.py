@@ -25,16 +25,27 @@ def hands_through(name: str, gradient: Any, cotangent: Array, value: Array) -> b
     return bool(SOFTMAX.search(name)) and rows and np.array_equal(np.asarray(gradient), cotangent)
 
 
-def is_difference(name: str, gradient: Array, predicted: Array, labels: Array) -> bool:
-    """Whether this is a cross-entropy, by name, whose gradient is (p − t) times a constant for probabilities p."""
-    if not CROSS_ENTROPY.search(name) or gradient.shape != predicted.shape or predicted.ndim < 1:
-        return False
-    if not (np.all(predicted > 0) and np.allclose(predicted.sum(-1), 1, atol=1e-6)):
-        return False
+def is_cross_entropy(name: str) -> bool:
+    """Whether a loss is a cross-entropy, by name."""
+    return bool(CROSS_ENTROPY.search(name))
+
+
+def uneven_rows(like: Array, seed: int) -> Array:
+    """Rows of probabilities that a softmax would change.
+
+    >>> uneven_rows(np.ones((1, 3)), 0).round(2)
+    array([[0.56, 0.27, 0.17]])
+    """
+    rows = softmax(np.random.default_rng(seed).uniform(-1, 1, (*like.shape[:-1], max(like.shape[-1:], default=1))))
+    return np.asarray(rows.reshape(like.shape)).astype(like.dtype)
+
+
+def is_difference(gradient: Array, predicted: Array, labels: Array) -> bool:
+    """Whether a gradient is (p − t) times a constant for probabilities p."""
     hot = labels if labels.shape == predicted.shape else None
     if labels.dtype.kind in "iu" and labels.shape == predicted.shape[:-1]:
         hot = np.eye(predicted.shape[-1])[labels]
-    if hot is None:
+    if hot is None or gradient.shape != predicted.shape:
         return False
     difference = predicted - hot
     ratio = float(np.vdot(difference, gradient) / max(float(np.vdot(difference, difference)), 1e-300))

@@ -104,7 +104,7 @@ def signature(method: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, .
 @lru_cache(maxsize=1024)  # reading a signature takes longer than a small forward pass
 def _read(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(undecorated(function)).parameters.values())
     except (TypeError, ValueError):  # builtins and ufuncs may have none
         return (), (), True
     positional = [p for p in parameters if p.kind in _POSITIONAL]
@@ -113,6 +113,33 @@ def _read(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...
         tuple(p.name for p in positional if p.default is not p.empty),
         any(p.kind is p.VAR_POSITIONAL for p in parameters),
     )
+
+
+def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function inside its decorators: those of functools.wraps, and those that forgot it, `wrap(*args, **kwargs)`
+    around the only function in their closure.
+
+    >>> def traced(function):
+    ...     def wrap(*args, **kwargs): return function(*args, **kwargs)
+    ...     return wrap
+    >>> signature(traced(lambda x, training=True: x))
+    (('x',), ('training',), False)
+    """
+    function = inspect.unwrap(function)
+    while inspect.isfunction(function):
+        code, inner = function.__code__, []
+        if code.co_argcount or code.co_kwonlyargcount or not code.co_flags & inspect.CO_VARARGS:
+            break
+        for cell in function.__closure__ or ():
+            try:
+                inner += [cell.cell_contents] if inspect.isfunction(cell.cell_contents) else []
+            except ValueError:  # an empty cell
+                continue
+        others = [one for one in inner if one is not function]
+        if len(others) != 1:
+            break
+        function = inspect.unwrap(others[0])
+    return function
 
 
 def is_flag(name: str) -> bool:

@@ -70,7 +70,7 @@ TRAINING = (
 )  # fmt: skip
 """Flags that are true where gradients are wanted; the ones below are false there."""
 
-TESTING = ("test", "testing", "is_test", "is_testing", "testing_phase", "eval", "evaluate", "inference", "predict")
+TESTING = ("test", "testing", "is_test", "is_testing", "testing_phase", "eval", "evaluate", "inference")
 
 RATES = ("lr", "learning_rate", "learning_rates", "alpha", "eta", "step_size", "rate", "l_rate", "learn_rate")
 

@@ -12,20 +12,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.methods import CallError, Method, bound, input_names, is_flag, signature, spell, written
-from gradcheck.adapters.naming import (
-    AT_INPUT,
-    AT_OUTPUT,
-    CACHES,
-    LABELS,
-    OPTIMISERS,
-    OUTPUTS,
-    RATES,
-    TESTING,
-    TRAINING,
-    likeness,
-    stems,
-)  # fmt: skip
+from gradcheck.adapters.naming import LABELS, RATES, TESTING, TRAINING
 from gradcheck.adapters.optimisers import Descent, Recorder
+from gradcheck.adapters.roles import Role, is_cache, is_value, place_of, roles_of
 from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
 
@@ -108,6 +97,10 @@ class Passes:
         _, optional, _ = signature(method)
         return method(*arguments, **named, **{n: self._setting(n) for n in optional if n in self.settings})
 
+    def takes_cotangent(self, done: Performance) -> bool:
+        """Whether backward is handed any."""
+        return any(role in ("cotangent", "optional", "cotangents") for _, role in self._roles(done.layer, done.outcome))
+
     def _split(self, layer: Any, inputs: tuple[Any, ...], outcome: Any) -> Performance:
         """What of the outcome is judged, by the cotangents that backward takes: each goes with the value of its name
         where the return statement has names, with the next one else.
@@ -117,20 +110,20 @@ class Passes:
         roles = self._roles(layer, outcome)
         wanted = [name for name, role in roles if role in ("cotangent", "optional")]
         spare = self._spare(layer, outcome) if "cache" in [role for _, role in roles] else None
-        values = [part for part in outcome if _is_value(part)]
+        values = [part for part in outcome if is_value(part)]
         if "cotangents" in [role for _, role in roles]:
             return Performance(layer, inputs, outcome, values)
         alone = len(wanted) == 1 and spare is None and not self.leading
-        if alone and all(_is_value(part) for part in outcome):
+        if alone and all(is_value(part) for part in outcome):
             return Performance(layer, inputs, outcome, list(outcome), packed=type(outcome))
-        places = [_place(name, self._words(layer)) for name in wanted]
+        places = [place_of(name, self._words(layer)) for name in wanted]
         if len(wanted) > 1 and None not in places and len(set(places)) == len(places):
             return Performance(layer, inputs, outcome, [outcome[i] for i in places if i is not None], spare)
         return Performance(layer, inputs, outcome, (values or list(outcome))[: max(len(wanted), 1)], spare)
 
     def _spare(self, layer: Any, outcome: Sequence[Any]) -> Any:
         """The cache among what forward returned: by the word of the return statement, else the last."""
-        called = [place for place, word in self._words(layer).items() if _is_cache(word)]
+        called = [place for place, word in self._words(layer).items() if is_cache(word)]
         return outcome[called[0] if len(called) == 1 else -1]
 
     def _words(self, layer: Any) -> dict[int, str]:
@@ -138,48 +131,10 @@ class Passes:
         names = returned_names(written(layer, self.forward))
         return {place[0]: name for place, name in names.items() if len(place) == 1}
 
-    def _roles(self, layer: Any, outcome: Any) -> list[tuple[str, str]]:
-        """What each argument of backward is, by its name; the first that is nothing else is a cotangent."""
-        method = bound(layer, self.backward)
-        positional, optional, variadic = signature(method)
-        if not positional and optional and not is_flag(optional[0]):
-            positional = optional[:1]  # backward(dout=1)
-        inputs = input_names(bound(layer, self.forward))
-        several = len(positional) > 1
-        roles = []
-        for name in positional:
-            if self._is_setting(name) or name in RATES:
-                roles.append((name, "setting"))
-            elif name in OPTIMISERS:
-                roles.append((name, "optimiser"))
-            elif several and _is_cache(name):
-                roles.append((name, "cache"))
-            elif several and name in inputs:
-                roles.append((name, "input"))
-            elif several and name in OUTPUTS:
-                roles.append((name, "output"))
-            else:
-                roles.append((name, "cotangent"))
-        unknown = [i for i, (_, role) in enumerate(roles) if role == "cotangent"]
-        if len(unknown) > 1 and isinstance(outcome, tuple) and not _is_value(outcome[-1]):
-            if "cache" not in [role for _, role in roles]:
-                roles[unknown[-1]] = (roles[unknown[-1]][0], "cache")
-        elif len(unknown) == 2 and len(inputs) == 1 and roles[unknown[1]][0] in AT_OUTPUT + AT_INPUT:
-            name = roles[unknown[1]][0]  # relu_backward(dA, Z): the only input; sigmoid_backward(dout, a): the value
-            roles[unknown[1]] = (name, "output") if name in AT_OUTPUT else (inputs[0], "input")
-        elif len(unknown) > 1 and not isinstance(outcome, tuple | list):
-            extra = ", ".join(roles[i][0] for i in unknown[1:])
-            raise CallError(
-                f"{spell(self.backward)} wants {extra} beside its cotangent, and forward returned one value only; "
-                f"say what it is: from_layer(…, backward=lambda layer, cotangent: layer.…)"
-            )
-        if variadic and not unknown:
-            roles.append(("*", "cotangents"))
-        if isinstance(outcome, tuple):  # backward(dskip, dmain=None), beside `return main, skip`
-            words = self._words(layer)
-            further = [name for name in optional if name not in positional]
-            roles += [(name, "optional") for name in further if _place(name, words) is not None]
-        return roles
+    def _roles(self, layer: Any, outcome: Any) -> list[Role]:
+        """What each argument of backward is."""
+        passes = bound(layer, self.forward), bound(layer, self.backward)
+        return roles_of(*passes, outcome, self._words(layer), self.settings, spell(self.backward))
 
     def _is_setting(self, name: str) -> bool:
         return name in self.settings or is_flag(name)
@@ -205,17 +160,3 @@ def is_label(name: str | None, others: Sequence[str | None]) -> bool:
     (True, False, False)
     """
     return name in LABELS and len(others) > 1 and any(other not in LABELS for other in others)
-
-
-def _place(cotangent: str, words: dict[int, str]) -> int | None:
-    """The value that a cotangent belongs to by its name."""
-    found = [place for place, word in words.items() if any(likeness(stem, word) > 1 for stem in stems(cotangent))]
-    return found[0] if len(found) == 1 else None
-
-
-def _is_cache(name: str) -> bool:
-    return name in CACHES or "cache" in name.lower()
-
-
-def _is_value(part: Any) -> bool:
-    return isinstance(part, np.ndarray | np.floating | float) and np.asarray(part).dtype.kind in "fc"

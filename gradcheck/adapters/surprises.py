@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.assignment import Leaf
-from gradcheck.adapters.joined import hands_through, is_difference
+from gradcheck.adapters.joined import hands_through, is_cross_entropy, is_difference, uneven_rows
 from gradcheck.adapters.prepare import seeded
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.remarks import remarks
@@ -51,7 +51,7 @@ def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf]) -
     with seeded():
         for trial in (_means, _ignores, _clips, _sums):
             trial(found, inputs, seen)
-        _joined(found, leaves, seen)
+        _joined(found, inputs, leaves, seen)
         seen.notes.extend(remarks(found, inputs))
     return seen
 
@@ -139,9 +139,17 @@ def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
 
 
 def _ignores(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
-    """A loss is the end of the line: many take no cotangent, or take one and never look at it."""
-    if len(found.done.outputs) != 1 or np.ndim(found.done.outputs[0]):
-        return  # a layer with one unit and one example is no loss
+    """A loss is the end of the line: many take no cotangent, or take one and never look at it. What is no loss may give
+    the derivative of each entry, and leave the product to others.
+    """
+    if len(found.done.outputs) != 1:
+        return
+    if np.ndim(found.done.outputs[0]):
+        if found.observed.passes.takes_cotangent(found.done) or found.places.of_parameters:
+            return  # a layer with one unit and one example is no loss
+        seen.ignores = True
+        seen.notes.append("backward takes no cotangent: the derivative of each entry, multiplied by it here")
+        return
     later = found.gradients(found.observed.pull(found.done, [3.0 * c for c in found.cotangents]))
     pairs = [(np.asarray(g), np.asarray(later[name])) for name, g in found.gradients(found.after).items()]
     if all(np.array_equal(a, b) for a, b in pairs) and any(a.any() for a, _ in pairs):
@@ -166,28 +174,47 @@ def _clips(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
         seen.notes.append(f"backward clips gradients at {bounds}: judged below that, with cotangents times 2⁻²⁰")
 
 
-def _joined(found: Recognised, leaves: Sequence[Leaf], seen: Habits) -> None:
+def _joined(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], seen: Habits) -> None:
     """A softmax and a cross-entropy written for each other."""
-    gradients = found.gradients(found.after)
     outputs, places = found.done.outputs, found.places
     if len(outputs) != 1 or not np.size(outputs[0]) or len(places.of_inputs) != 1 or places.of_parameters:
         return
-    position = next(iter(found.places.of_inputs))
-    gradient, value = np.asarray(gradients[position]), np.asarray(found.done.outputs[0])
+    position = next(iter(places.of_inputs))
+    gradient, value = np.asarray(found.gradients(found.after)[position]), np.asarray(outputs[0])
     if hands_through(found.label, gradient, found.cotangents[0], value):
         seen.through = True
         seen.notes.append(
             "softmax's backward hands its cotangent through, joined with the cross-entropy that follows it: judged "
             "together with one"
         )
-        return
-    predicted = next(array for i, _, array in leaves if i == position)
-    scale = 1.0 if seen.ignores else float(np.ravel(found.cotangents[0])[0]) or 1.0
-    if value.ndim and value.size > 1:
-        return
-    if any(is_difference(found.label, gradient / scale, predicted, a) for i, _, a in leaves if i != position):
+    elif value.size == 1 and _of_logits(found, inputs, leaves, position, seen.ignores):
         seen.logits = position
         seen.notes.append(
             "the gradient is p − t, that of the logits before a softmax, joined with this cross-entropy: judged "
             "together with one"
         )
+
+
+def _of_logits(
+    found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], position: int, ignores: bool
+) -> bool:
+    """Whether it is a cross-entropy whose gradient is p − t times a constant wherever the input is probabilities p.
+
+    Tried at two draws of rows, whatever was given: a loss of logits has softmax(p) − t there, and for even rows, which
+    a softmax leaves as they are, nobody can tell.
+    """
+    given = next(array for i, _, array in leaves if i == position)
+    labels = [array for i, _, array in leaves if i != position]
+    if not is_cross_entropy(found.label):
+        return False
+    for seed in (0, 1):
+        rows = uneven_rows(given, seed)
+        try:
+            done = found.observed.perform(tuple(rows if x is given else x for x in inputs))
+            gradient = found.gradients(found.observed.pull(done, found.cotangents))[position]
+        except Exception:  # a loss of these very numbers
+            return False
+        scale = 1.0 if ignores else float(np.ravel(found.cotangents[0])[0]) or 1.0
+        if not any(is_difference(np.asarray(gradient) / scale, rows, t) for t in labels):
+            return False
+    return True

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from gradcheck.adapters.methods import undecorated
+
 
 def returned_names(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     """The words of a function's last return statement, by their place in what it returns.
@@ -23,7 +25,7 @@ def returned_names(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
 @lru_cache(maxsize=1024)  # reading a source file takes longer than a forward pass
 def _read(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(undecorated(function))))
     except (OSError, TypeError, SyntaxError):  # no source: a builtin, a lambda in the middle of a line, a console
         return {}
     returns = sorted(_returns(tree.body[0]), key=lambda node: node.lineno)

@@ -153,8 +153,65 @@ def mean_with_the_gradient_of_the_sum(twist: Twist) -> Any:
     return Loss
 
 
+def inputs_given_twice(twist: Twist) -> Any:
+    class Loss:
+        def forward(self, target, predict):
+            return np.sum((predict - target) ** 2)
+
+        def backprop(self, predict, target):
+            return twist("x", 2 * (predict - target))
+
+    return Loss
+
+
+def inputs_by_other_names(twist: Twist) -> Any:
+    class Loss:
+        def forward(self, output, target):
+            return np.sum((output - target) ** 2)
+
+        def backward(self, y_true, y_pred):
+            return twist("x", 2 * (y_pred - y_true))
+
+    return Loss
+
+
+def labels_given_twice(twist: Twist) -> Any:
+    class Loss:
+        def forward(self, y_hat, y):
+            self.y_hat = y_hat
+            return np.sum((y_hat - y) ** 2)
+
+        def backward(self, y):
+            return twist("x", 2 * (self.y_hat - y))
+
+    return Loss
+
+
+def each_example_where_it_is(twist: Twist) -> Any:
+    class Loss:
+        def forward(self, y_hat, y):
+            self.error = y_hat - y
+            return (self.error**2).sum(1)
+
+        def backward(self):
+            return twist("x", 2 * self.error)
+
+    return Loss
+
+
+def of_logits(twist: Twist) -> Any:
+    class SoftmaxLoss:
+        def loss(self, x, y):
+            return -np.sum(np.log(softmax(x)[np.arange(len(y)), y]))
+
+        def grad(self, x, y):
+            return twist("x", softmax(x) - np.eye(x.shape[-1])[y])
+
+    return SoftmaxLoss
+
+
 Z, INTEGERS, HOT = draws(4, 3), np.array([0, 2, 1, 1]), np.eye(3)[[0, 2, 1, 1]]
-P = softmax(Z)
+P, EVEN = softmax(Z), np.full((4, 4), 0.25)
 TARGETS = draws(4, 3, seed=1)
 
 LOSSES = [
@@ -167,10 +224,17 @@ LOSSES = [
     Specimen("at once", gradient_at_once, (Z, INTEGERS), {"x": "x"}),
     Specimen("model at once", model_at_once, (draws(4, 3), draws(4, 2)), {"W": "W"}),
     Specimen("each example", each_example, (Z, TARGETS), {"x": "y_pred"}),
+    Specimen("inputs given twice", inputs_given_twice, (TARGETS, Z), {"x": "predict"}, "does not look at"),
+    Specimen("inputs by other names", inputs_by_other_names, (Z, TARGETS), {"x": "output"}, "does not look at"),
+    Specimen("labels given twice", labels_given_twice, (Z, TARGETS), {"x": "y_hat"}, "does not look at"),
+    Specimen("each example, kept", each_example_where_it_is, (Z, TARGETS), {"x": "y_hat"}, "takes no cotangent"),
+    Specimen("even logits", of_logits, (EVEN, INTEGERS), {"x": "x"}),  # which a softmax leaves as they are
+    Specimen("logits like probabilities", of_logits, (P, INTEGERS), {"x": "x"}),
 ]
 
 HABITS = [
     Specimen("joined with softmax", joined_with_softmax, (HOT, P), {"x": "y_pred"}, "the logits before a softmax"),
+    Specimen("joined, even", joined_with_softmax, (HOT, EVEN[:, 1:] * 4 / 3), {"x": "y_pred"}, "the logits before"),
     Specimen("joined with the loss", joined_with_the_loss, (Z,), {"x": "x"}, "joined with the cross-entropy"),
     Specimen("a constant", mean_with_the_gradient_of_the_sum, (Z, TARGETS), {"x": "X"}, "gradient that of the sum"),
 ]
