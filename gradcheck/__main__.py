@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.add_argument("--seed", type=_seed, metavar="S", help="draw the same ones again")
     layers = run.add_argument_group("of layers")
     layers.add_argument("--shapes", action="append", metavar='"x: n,k; w: k,m"', help="inputs; found by trying else")
-    layers.add_argument("--dtype", action="append", metavar="DTYPE", help="float64, float32, float16 or longdouble")
+    layers.add_argument("--dtype", action="append", metavar="DTYPE", help="float64, float32, float16, bfloat16 …")
     layers.add_argument("--xfails", metavar="FILE", help="known failures, as pytest's --gradcheck-xfails takes them")
     layers.add_argument("--strict", action="store_true", default=None, help="fail where nothing could be told")
     layers.add_argument("--report", metavar="PATH", help="write the verdicts to PATH, .html or .jsonl")

@@ -344,7 +344,7 @@ def test_frozen_inputs_stay_frozen_in_a_search() -> None:
         (TypeError, "either a strategy for the tuple of inputs or shapes by letter", (), {}),
         (TypeError, "inputs must be a Hypothesis strategy or shapes by letter, got list", ([1],), {}),
         (ValueError, "max_examples must be at least 1, got 0", (), {"x": ("n",), "max_examples": 0}),
-        (ValueError, "dtypes names 'int64', which is no floating-point dtype", (), {"x": ("n",), "dtypes": "int64"}),
+        (ValueError, "'int64' is no floating-point dtype; use float64", (), {"x": ("n",), "dtypes": "int64"}),
         (ValueError, "drew nothing to judge", (st.nothing(),), {}),
         (TypeError, "cannot make a target of", (), {"x": ("n",), "target": 3}),
     ],

@@ -1,5 +1,6 @@
 """Derivatives: which one a target is judged by, and forward mode seen as the pullback that it implies."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -37,7 +38,7 @@ def derivative(label: str, order: int, mode: str) -> str:
 
 
 def unbound(label: str, names: tuple[str | None, ...], bind: Callable[..., tuple[Target, tuple[Any, ...]]]) -> Target:
-    """A target that has to see its inputs before it can be called.
+    """A target that has to see its inputs before it can be called; what it warns of then is not the caller's.
 
     >>> unbound("layer", (), lambda *inputs: None).value(1.0)
     Traceback (most recent call last):
@@ -47,7 +48,12 @@ def unbound(label: str, names: tuple[str | None, ...], bind: Callable[..., tuple
     def refuse(*inputs: Any) -> Any:
         raise TypeError(f"{label} has to see its inputs first: call the target that bind(*inputs) returns")
 
-    return Target(label, refuse, refuse, names, bind=bind)
+    def quietly(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):  # as the judge has it for every other call
+            warnings.simplefilter("ignore")
+            return bind(*inputs)
+
+    return Target(label, refuse, refuse, names, bind=quietly)
 
 
 class Differentiable(Protocol):

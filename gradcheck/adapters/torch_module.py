@@ -48,17 +48,18 @@ class Functional:
 def functional(module: Any, inputs: tuple[Any, ...], dtypes: set[Any]) -> Functional:
     """A module to be called with inputs of these dtypes, the floating ones among them.
 
-    Where module and inputs have one dtype each, the module's parameters and buffers are cast to the inputs'.
+    Where module and inputs have one dtype each, the module's parameters and buffers are cast to the inputs'. A module
+    has the dtype of its parameters, that of its buffers where it has none.
     """
     torch: Any = sys.modules["torch"]
     _settle(module, inputs)
-    own = dict(module.named_parameters())
-    there = {p.dtype for p in own.values() if floats(p)}
+    own, buffers = dict(module.named_parameters()), dict(module.named_buffers())
+    there = {p.dtype for p in own.values() if floats(p)} or {b.dtype for b in buffers.values() if floats(b)}
     alike = len(there) == len(dtypes) == 1 and len({d.is_complex for d in (*there, *dtypes)}) == 1
     casts = dict(zip(there, dtypes, strict=True)) if alike else {}
     judged = {k: array_of(p.to(casts.get(p.dtype, p.dtype))) for k, p in own.items() if p.requires_grad}
     parameters, notes = away_from_constants(judged)
-    constants = {k: c.detach() for k, c in (*own.items(), *module.named_buffers()) if k not in judged}
+    constants = {k: c.detach() for k, c in (*own.items(), *buffers.items()) if k not in judged}
     constants = {k: c.to(casts.get(c.dtype, c.dtype)) for k, c in constants.items()}
     if casts and there != dtypes:
         notes.append(

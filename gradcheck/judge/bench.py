@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.floats import differentiable, eps_of, is_half
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.report import place
 from gradcheck.target import Pullback, Target
@@ -55,11 +56,6 @@ def like(flat: Array, model: Array) -> Array:
     return flat.astype(model.dtype, copy=False).reshape(model.shape)
 
 
-def differentiable(array: Array) -> bool:
-    """Whether an array can carry a gradient: floats and complex numbers do, integers, booleans and objects do not."""
-    return array.dtype.kind in "fc"
-
-
 def identical(a: Array, b: Array) -> bool:
     """Equal to the last bit; by value where the bytes hold padding (longdouble)."""
     return a.tobytes() == b.tobytes() or (a.dtype.itemsize > 8 and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
@@ -87,7 +83,7 @@ class Bench:
         self.primals: list[Array] = [np.array(value, copy=True) for value in self._originals]
         self.blocks = [i for i, primal in enumerate(self.primals) if differentiable(primal) and i not in target.frozen]
         self.conjugate = False  # complex gradients come as Jᵀv rather than conj(J)ᵀv
-        self.twin = False  # half-precision inputs are given to forward in float64, whose value does not quantise
+        self.twin = 0.0  # eps of half-precision inputs, given to forward in float64, whose value does not quantise
         self.mutated: set[int] = set()
         self.reseeds = False
         self._streams: object = None
@@ -111,9 +107,7 @@ class Bench:
         self._spend()
         arguments = self._arguments(moved)
         if self.twin:
-            arguments = [
-                a.astype(np.float64) if a.dtype.itemsize == 2 and a.dtype.kind == "f" else a for a in arguments
-            ]
+            arguments = [a.astype(np.float64) if is_half(a.dtype) else a for a in arguments]
         self._reseed()
         try:
             outcome = self.target.value(*arguments)
@@ -133,7 +127,7 @@ class Bench:
         except (TypeError, ValueError) as error:
             raise ForwardError(f"forward returned {type(outcome).__name__}, which is no array: {error}") from error
         for output in outputs:
-            if output.dtype.kind not in "fciub":
+            if not (differentiable(output) or output.dtype.kind in "iub"):
                 raise ForwardError(
                     f"forward returned {type(outcome).__name__} of dtype {output.dtype}; a value is an array of "
                     f"numbers or a tuple of them"
@@ -215,7 +209,7 @@ class Bench:
             array = np.asarray(gradient)
         except (TypeError, ValueError) as error:
             raise BackwardError("SHAPE", f"the gradient of {label} is no array: {error}", position) from error
-        if array.dtype.kind not in "fciub":
+        if not (differentiable(array) or array.dtype.kind in "iub"):
             raise BackwardError("DTYPE", f"the gradient of {label} has dtype {array.dtype}, not a number's", position)
         if array.shape != primal.shape:
             raise BackwardError(
@@ -234,24 +228,23 @@ class Bench:
         """Evaluate forward in float64 from now on if the inputs are in half precision and it computes the same there.
 
         Central differences of a float16 function cannot see an entry that is wrong by 100 %: its steps are as coarse
-        as that.
+        as that, and bfloat16's eight times coarser.
         """
-        halves = [self.primals[i].dtype.itemsize == 2 and self.primals[i].dtype.kind == "f" for i in self.blocks]
-        if not all(halves):
+        if not all(is_half(self.primals[i].dtype) for i in self.blocks):
             return False
         models, self.models = self.models, []
-        self.twin = True
+        self.twin = max(eps_of(self.primals[i]) for i in self.blocks)
         try:
             value = self.value()
-            eps = float(np.finfo(np.float16).eps)
             close = value.shape == origin.shape and bool(
-                np.all(np.abs(value - origin) <= 16 * eps * np.max(np.abs(origin), initial=0.0))
+                np.all(np.abs(value - origin) <= 16 * self.twin * np.max(np.abs(origin), initial=0.0))
             )
-            self.twin = close and all(m.dtype in (np.float64, np.float32) for m in self.models if differentiable(m))
+            if not (close and all(m.dtype in (np.float64, np.float32) for m in self.models if differentiable(m))):
+                self.twin = 0.0
         except ForwardError:
-            self.twin = False
+            self.twin = 0.0
         self.models = models
-        return self.twin
+        return bool(self.twin)
 
     # -- guards -------------------------------------------------------------------------------------------------
 

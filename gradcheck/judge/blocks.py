@@ -6,7 +6,8 @@ quiet outputs with a cotangent that lifts them.
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, differentiable
+from gradcheck.floats import differentiable, eps_of, limits, promoted
+from gradcheck.judge.bench import Array
 from gradcheck.judge.doubts import Doubts
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks, bad_subgradient
@@ -46,7 +47,7 @@ class Blocks:
 
     def _probe_block(self, b: int) -> Outcome:
         position = self.bench.blocks[b]
-        outcome = Outcome(self.bench.target.label(position), float(np.finfo(self.bench.primals[position].dtype).eps))
+        outcome = Outcome(self.bench.target.label(position), eps_of(self.bench.primals[position]))
         claims = self._claims(b)
         if not all(np.all(np.isfinite(c)) for c in claims):
             self._judge_nonfinite(b, claims[0], outcome)
@@ -124,7 +125,7 @@ class Blocks:
                 continue
             order = np.argsort(sweep.steps)
             slopes = np.array([abs(float(right[0])) + abs(float(left[0])) for right, left in sweep.sides])[order]
-            if float(np.max(slopes)) > 2 * float(np.finfo(primal.dtype).max) * direction[j]:
+            if float(np.max(slopes)) > 2 * float(limits(primal.dtype).max) * direction[j]:
                 continue  # no number of this dtype is right
             settled = len(slopes) > 1 and abs(slopes[0] - slopes[1]) <= 0.02 * slopes[1]  # log t grows by 5 % a halving
             if np.all(np.isfinite(slopes)) and (settled or not slopes.any()):
@@ -216,7 +217,7 @@ class Blocks:
             return
         weights = 1 / np.maximum(response, 1e-10 * loudest)
         lifted = np.where(response == 0, 0.0, self._signs(response.size) * weights / weights.max())
-        dtype = np.result_type(*(m.dtype for m in self.bench.models if differentiable(m)))
+        dtype = promoted(*(m.dtype for m in self.bench.models if differentiable(m)))
         lifted = lifted.astype(np.float32 if dtype.itemsize < 8 else np.float64).astype(float)
         claims = [ask(self.hearing, lifted)[b]]
         if not np.all(np.isfinite(claims[0])):

@@ -5,7 +5,8 @@ A diagnosis is evidence and is worded as such.
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, Bench, differentiable
+from gradcheck.floats import differentiable
+from gradcheck.judge.bench import Array, Bench
 from gradcheck.judge.hearing import Hearing
 from gradcheck.judge.hypotheses import Guess, guesses, spelled
 from gradcheck.judge.locate import Place

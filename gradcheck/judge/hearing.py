@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.floats import differentiable, limits, promoted
 from gradcheck.judge.bench import Array, Bench, as_real
 from gradcheck.report import Finding, Kind, place
 
@@ -50,6 +51,7 @@ class Hearing:
 
         √eps relative to the block is far above rounding and far below any mistake of this kind; what is below 1000
         eps of the largest gradient, or of ⟨v, y⟩ over the extent of x, is rounding of a gradient that is really zero.
+        In half precision that would be all there is: 2 eps there, and 64, or an eighth, for the following.
         `relative` widens √eps for answers reached in another order of operations, which may also differ by 100 times
         what an ulp's move of the inputs changes.
         """
@@ -61,6 +63,7 @@ class Hearing:
             if not np.all(np.isfinite(self.gradients[b])):
                 continue  # 0 · ∞ and ∞ − ∞ say nothing of a law
             eps = self.eps(b)
+            few = 1000 * eps if eps < 1e-4 else min(64 * eps, 0.125) if relative else 2 * eps
             ratio = max(
                 1.0,
                 float(np.max(np.abs(e), initial=0.0))
@@ -69,7 +72,7 @@ class Hearing:
             wobble = float(np.max(self.wobble[b], initial=0.0)) if self.wobble and relative else 0.0
             size = float(np.max(np.abs(e), initial=0.0))
             allowed = max(np.sqrt(eps), relative, 4 * self.underflow) * size + ratio * (
-                100 * wobble + 1000 * eps * max(everything, value / self.extent(b))
+                100 * wobble + few * max(everything, value / self.extent(b))
             )
             allowed += ratio * (1.2e-38 if eps > 1e-8 else 2.3e-308)  # subnormals round coarsely
             if not np.array_equal(a, e, equal_nan=True) and not bool(np.all(np.abs(a - e) <= allowed)):
@@ -79,12 +82,12 @@ class Hearing:
         """The coarsest precision that plays a part in the gradient of block b."""
         dtypes = [
             self.bench.primals[self.bench.blocks[b]].dtype,
-            *(m.dtype for m in self.bench.models if m.dtype.kind in "fc"),
+            *(m.dtype for m in self.bench.models if differentiable(m)),
         ]
         gradient = self.gradients[b]
         if np.array_equal(gradient, gradient.astype(np.float32)):  # float32 inside
             dtypes.append(np.dtype(np.float32))
-        return float(max(np.finfo(d).eps for d in dtypes))
+        return float(max(limits(d).eps for d in dtypes))
 
     def extent(self, b: int) -> float:
         """The typical size of the entries of block b, 1 where they are all zero."""
@@ -127,4 +130,6 @@ def as_gradient(gradient: Any, model: Array) -> Array:
     array = np.asarray(gradient)
     if model.dtype.kind == "c":
         return array.astype(np.result_type(array.dtype, np.complex64))
-    return array.real if array.dtype.kind == "c" else array.astype(np.result_type(array.dtype, np.float16), copy=False)
+    if array.dtype.kind == "c":
+        return array.real
+    return array.astype(promoted(array.dtype, np.dtype(np.float16)), copy=False)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradcheck.judge.bench import BackwardError, Bench, as_real, differentiable
+from gradcheck.floats import differentiable, eps_of
+from gradcheck.judge.bench import BackwardError, Bench, as_real
 from gradcheck.judge.hearing import ask_output
 from gradcheck.judge.survey import Survey
 from gradcheck.report import Kind, place
@@ -140,7 +141,7 @@ def _repeated(s: Survey) -> Iterator[Guess]:
 def _ratio(s: Survey) -> float | None:
     """The one factor by which every wrong entry is off, if there is one."""
     wrong = s.wrong & (np.abs(s.numeric) > 4 * s.bound)
-    if not wrong.any():
+    if wrong.sum() < min(2, s.wrong.sum()) or not wrong.any():  # of several entries one alone shows no common factor
         return None
     factor = float(s.claimed[wrong] @ s.numeric[wrong] / (s.numeric[wrong] @ s.numeric[wrong]))
     spread = float(np.max(np.abs(s.claimed[wrong] - factor * s.numeric[wrong]) - 2 * s.bound[wrong]))
@@ -287,7 +288,9 @@ def _term(s: Survey) -> Iterator[Guess]:
             continue
         ratio = float(difference @ x / (x @ x))
         if np.all(np.abs(difference - ratio * x) <= loose):
-            yield Guess(Kind.MISSING_TERM, f"backward − finite difference is {ratio:.4g} times {name} ({_share(s)} off)")
+            yield Guess(
+                Kind.MISSING_TERM, f"backward − finite difference is {ratio:.4g} times {name} ({_share(s)} off)"
+            )
             return
     if s.whole and s.primal.ndim and s.wrong.size > 2:
         grid = difference.reshape(s.primal.shape) if s.primal.dtype.kind != "c" else difference
@@ -307,14 +310,16 @@ def _representable(s: Survey) -> Iterator[Guess]:
             claimed, numeric = (np.array_equal(a.astype(lower).astype(a.dtype), a) for a in (s.claimed, s.numeric))
         if coarse > 100 * eps and claimed and not numeric and s.claimed.any() and error <= 64 * coarse * size:
             name = np.dtype(lower).name
-            yield Guess(Kind.LOW_PRECISION, f"every entry of backward is a {name} number, and the error is of that size")
+            yield Guess(
+                Kind.LOW_PRECISION, f"every entry of backward is a {name} number, and the error is of that size"
+            )
             return
 
 
 def _extent(s: Survey) -> tuple[float, float, float]:
     """The largest numeric entry, the largest error, and the block's eps."""
     error = float(np.max(np.abs(s.claimed - s.numeric), initial=0.0))
-    return float(np.max(np.abs(s.numeric), initial=0.0)), error, float(np.finfo(s.primal.dtype).eps)
+    return float(np.max(np.abs(s.numeric), initial=0.0)), error, eps_of(s.primal)
 
 
 def _rounded(s: Survey) -> Iterator[Guess]:

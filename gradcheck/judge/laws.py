@@ -6,20 +6,22 @@ findings against it.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from gradcheck.floats import differentiable, limits, promoted
 from gradcheck.judge.bench import Array, BackwardError, as_real, identical
 from gradcheck.judge.hearing import Hearing, as_gradient, ask, flattened
 from gradcheck.report import Finding, Kind, place
 
 Law = Callable[[Hearing], Iterator[Finding]]
 
-_BIG = {"float64": -1024.0, "float32": -1024.0, "longdouble": -1024.0, "float16": -8.0}
+_BIG, _HALF_BIG = -1024.0, -8.0
 """Powers of two commute with rounding, so the scaled answer must be the scaled answer; large enough to meet a clipped
-gradient, negative to meet an absolute value."""
+gradient, negative to meet an absolute value. float16 ends at 65504."""
 
-_SMALL = {"float32": 2.0**-20, "float16": 2.0**-4}
+_SMALL = {"float32": 2.0**-20, "bfloat16": 2.0**-20, "float16": 2.0**-4}
 """Small enough to meet a threshold on what is passed on; in half precision smaller ones underflow."""
 
 _REORDERED = 1e-3
@@ -45,12 +47,12 @@ def dtypes_match(h: Hearing) -> Iterator[Finding]:
     """A gradient has the dtype of its input: not an integer's, not a complex number's for a real input, neither
     coarser nor finer.
     """
-    values = [m.dtype for m in h.bench.models if m.dtype.kind in "fc"]
+    values = [m.dtype for m in h.bench.models if differentiable(m)]
     for b, (gradient, position) in enumerate(zip(h.raw, h.bench.blocks, strict=True)):
         if gradient is None or (isinstance(gradient, float | complex) and not isinstance(gradient, np.generic)):
             continue  # Python's numbers have no dtype of their own
         found, expected = np.asarray(gradient).dtype, h.bench.primals[position].dtype
-        widened = {np.result_type(expected, v) for v in values}  # a value wider than its inputs widens its gradients
+        widened = {promoted(expected, v) for v in values}  # a value wider than its inputs widens its gradients
         if found != expected and found not in widened:
             yield Finding(
                 Kind.DTYPE, f"backward of {place(h.name(b))} returns {found} for an input of {expected}", h.name(b)
@@ -128,8 +130,8 @@ def first_answer_stays(h: Hearing) -> Iterator[Finding]:
 
 def is_linear(h: Hearing) -> Iterator[Finding]:
     """The pullback of −1024 v, of a small multiple, of 0 and of v + w follow from those of v and w."""
-    dtype = str(np.result_type(*(m.real.dtype for m in h.bench.models if m.dtype.kind in "fc")))
-    factor = _BIG.get(dtype, -1024.0)
+    dtype = promoted(*(m.real.dtype for m in h.bench.models if differentiable(m)))
+    factor = _HALF_BIG if dtype == np.float16 else _BIG
     scaled = ask(h, factor * h.cotangent)
     blamed: set[int] = set()
     if all(np.all(np.isfinite(s)) for s in scaled):
@@ -152,12 +154,12 @@ def is_linear(h: Hearing) -> Iterator[Finding]:
                 )
 
 
-def _thresholds(h: Hearing, dtype: str, blamed: set[int]) -> Iterator[Finding]:
+def _thresholds(h: Hearing, dtype: "np.dtype[Any]", blamed: set[int]) -> Iterator[Finding]:
     """What is linear passes small cotangents on, too; not asked where they would come back as subnormals."""
-    small = _SMALL.get(dtype, 2.0**-30)
+    small = _SMALL.get(dtype.name, 2.0**-30)
     least = min((float(np.min(np.abs(g[g != 0]), initial=np.inf)) for g in h.gradients), default=np.inf)
-    limits = np.finfo(dtype)
-    if h.underflow or small * least * float(limits.eps) < float(limits.tiny):
+    finest = limits(dtype)
+    if h.underflow or small * least * float(finest.eps) < float(finest.tiny):
         return
     shrunk = [g / small for g in ask(h, small * h.cotangent)]
     for b in h.disagreements(shrunk, h.gradients, _REORDERED):
@@ -170,11 +172,12 @@ def _thresholds(h: Hearing, dtype: str, blamed: set[int]) -> Iterator[Finding]:
 
 def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
     """Which way of not scaling: a constant part that is an input's multiple, no dependence at all, or neither."""
-    constant = (scaled - factor * h.gradients[b]) / (1 - factor)  # affine: c(v) = L v + constant
     if np.array_equal(scaled, h.gradients[b]):
         return h.finding(Kind.IGNORES_COTANGENT, b, scaled, factor * h.gradients[b], "does not depend on the cotangent")
-    affine = np.allclose(ask(h, 0.0 * h.cotangent)[b], constant, rtol=1e-3, atol=1e-6 * float(np.max(np.abs(constant))))
-    if affine:
+    constant = ask(h, 0.0 * h.cotangent)[b]
+    left, right = scaled - factor * h.gradients[b], (1 - factor) * constant  # affine: c(v) = L v + constant
+    rounding = 1e-6 * float(np.max(np.abs(right))) + h.eps(b) * float(np.max(np.abs(scaled)))
+    if constant.any() and np.allclose(left, right, rtol=1e-3, atol=rounding):
         x = as_real(h.bench.primals[h.bench.blocks[b]]).astype(float)
         ratio = float(x @ constant) / float(x @ x) if x.any() else 0.0
         if ratio and np.allclose(constant, ratio * x, rtol=1e-3, atol=1e-6 * float(np.max(np.abs(constant)))):

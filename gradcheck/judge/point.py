@@ -69,13 +69,10 @@ def _bench(target: Target, inputs: tuple[Any, ...], budget: int | None) -> Bench
         raise ValueError(f"budget must be at least 1 forward call, got {budget!r}; leave it out for no limit")
     bench = Bench(target, inputs, budget=budget)
     if not bench.blocks:
-        narrow = any(primal.dtype.name == "bfloat16" for primal in bench.primals)
+        dtypes = ", ".join(dict.fromkeys(str(primal.dtype) for primal in bench.primals))
         raise ValueError(
-            f"{target.name} has no input to differentiate: bfloat16 has too few digits for finite differences; judge "
-            f"the layer in float16 or float32"
-            if narrow
-            else f"{target.name} has no input to differentiate: {len(bench.primals)} inputs, all of them integers or "
-            f"frozen; give at least one array of floats"
+            f"{target.name} has no input to differentiate: {len(bench.primals)} inputs, all of them frozen or no "
+            f"floats ({dtypes or 'none at all'}); give at least one array of floats, bfloat16 to longdouble"
         )
     return bench
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gradcheck.floats import differentiable, has_bits, limits
 from gradcheck.judge.bench import Array, Bench
 
 GOAL = 3e-9
@@ -38,8 +39,7 @@ def is_simple(values: Array) -> bool:
     """Numbers of six bits: steps of a step function, or the inputs' own simple values; they say nothing of a
     precision.
     """
-    mantissas = np.frexp(values)[0] * 64
-    return np.array_equal(mantissas, np.round(mantissas))
+    return has_bits(values, 6)
 
 
 def grain_of(origin: Array) -> float:
@@ -59,8 +59,8 @@ def underflow_of(bench: Bench, origin: Array) -> float:
     """
     if bench.twin:
         return 0.0
-    limits = [np.finfo(m.dtype) for m in bench.models if m.dtype.kind in "fc"]
-    tiny, smallest = max(float(i.tiny) for i in limits), max(float(i.smallest_subnormal) for i in limits)
+    known = [limits(m.dtype) for m in bench.models if differentiable(m)]
+    tiny, smallest = max(float(i.tiny) for i in known), max(float(i.smallest_subnormal) for i in known)
     below = np.abs(origin[(origin != 0) & (np.abs(origin) < tiny)])
     return float(np.max(smallest / below, initial=0.0))
 
@@ -71,7 +71,7 @@ def sizes_of(bench: Bench, origin: Array) -> Array:
     """
     halves, counts, start = [], [], 0
     for model in bench.models:
-        if model.dtype.kind in "fc":
+        if differentiable(model):
             stop = start + model.size * (2 if model.dtype.kind == "c" else 1)
             part = origin[start:stop]
             largest = max(

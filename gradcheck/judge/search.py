@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.database import InMemoryExampleDatabase
 from hypothesis.errors import Flaky, FlakyFailure, Unsatisfiable
 
+from gradcheck import floats
 from gradcheck.adapters import as_target
 from gradcheck.judge.case import Case, seed_of, size_of, telling_case
 from gradcheck.judge.contrast import contrasted
@@ -62,8 +62,8 @@ def search(
     inputs: a strategy for the tuple of inputs: it states the domain, and nothing outside it is judged. Or shapes by
     letter, as
         a mapping or as keywords: x=("n", "k"), w=("k", "m"); arrays are then drawn from the palette.
-    dtypes: for shapes by letter, one or several of "float64 float32 float16 longdouble". seed: of the draws; None
-    takes a fresh one, which the report names. options: passed on to `check` (kinks, slack, budget, timeout).
+    dtypes: for shapes by letter, one or several of "float64 float32 float16 bfloat16 longdouble". seed: of the draws;
+    None takes a fresh one, which the report names. options: passed on to `check` (kinks, slack, budget, timeout).
 
     Returns a Report with `case` (on a FAIL), `examples` and `inconclusive`. It passes if something could be judged
     and nothing failed. Raises TypeError or ValueError where target or inputs cannot be used.
@@ -244,10 +244,7 @@ def cases_by_letter(shapes: Shapes, dtypes: str | Sequence[str]) -> st.SearchStr
     """
     names = dtypes.split() if isinstance(dtypes, str) else list(dtypes)
     for name in names:
-        if np.dtype(name).kind != "f":
-            raise ValueError(
-                f"dtypes names {name!r}, which is no floating-point dtype; use float64, float32, float16 or longdouble"
-            )
+        floats.named(name)
 
     # every strategy is made once: one made inside a draw costs more than the check that it feeds
     sizes, dtype, scale = shapes_by_letter(**shapes), st.sampled_from(names), st.sampled_from(_SCALES)

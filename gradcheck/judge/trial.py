@@ -5,11 +5,12 @@ from contextlib import suppress
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError, as_real, differentiable, like
+from gradcheck.floats import differentiable, eps_of, limits
+from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError, as_real, like
 from gradcheck.judge.blocks import Blocks
 from gradcheck.judge.hearing import Hearing, ask, hear
 from gradcheck.judge.laws import FIRST, LAST, LAWS
-from gradcheck.judge.outcome import USABLE, Outcome
+from gradcheck.judge.outcome import Outcome, usable
 from gradcheck.judge.precision import underflow_of
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.wobble import slow_step, wobble_of
@@ -109,9 +110,9 @@ class Trial:
         """
         count = 1 if origin.size <= 1 or origin.size > 100_000 else 2
         rows = self.rng.choice([-1.0, 1.0], (count, origin.size)) * self.rng.uniform(0.5, 1.5, (count, origin.size))
-        coarsest = min((m.real.dtype for m in self.bench.models if differentiable(m)), key=lambda d: d.itemsize)
+        coarsest = max((m.real.dtype for m in self.bench.models if differentiable(m)), key=lambda d: limits(d).eps)
         rows[:, ~np.isfinite(origin)] = 0.0
-        return np.asarray(rows.astype(np.promote_types(coarsest, np.float16)).astype(float))
+        return np.asarray(rows.astype(coarsest).astype(float))
 
     def _hear(self, names: list[str], hearing: Hearing) -> None:
         for name in names:
@@ -122,11 +123,14 @@ class Trial:
             self.findings.extend(f for f in LAWS[name](hearing) if f.message not in {g.message for g in self.findings})
 
     def _call_elsewhere(self) -> None:
-        """One forward call with every input moved by a thousandth, for the laws about what other calls leave behind."""
+        """One forward call with every input moved by a thousandth, or an ulp where that is more.
+
+        For the laws about what other calls leave behind.
+        """
         moved = {}
         for i in self.bench.blocks:
             flat = as_real(self.bench.primals[i])
-            moved[i] = like(flat * flat.dtype.type(1 + 2**-10), self.bench.primals[i])
+            moved[i] = like(flat * flat.dtype.type(1 + max(2**-10, eps_of(flat))), self.bench.primals[i])
         with suppress(ForwardError):  # outside its domain there; the probes have been elsewhere too
             self.bench.value(moved)
 
@@ -154,7 +158,7 @@ class Trial:
                 continue
             if not outcome.reason:
                 resolution = self.resolutions[outcome.label] = outcome.resolution(loudest)
-                if resolution <= max(USABLE, 64 * outcome.eps):
+                if resolution <= usable(outcome.eps):
                     continue
                 outcome.reason = (
                     f"{place(outcome.label)}: the bound {outcome.bound:.1e} is too wide for a slope of "
@@ -228,5 +232,5 @@ def _alike(a: Array, b: Array, bench: Bench) -> bool:
     """Equal, or within what a threaded sum may differ by from run to run."""
     if np.array_equal(a, b, equal_nan=True):
         return True
-    eps = max((float(np.finfo(m.dtype).eps) for m in bench.models if differentiable(m)), default=2e-16)
+    eps = max((eps_of(m) for m in bench.models if differentiable(m)), default=2e-16)
     return bool(np.all(np.abs(a - b) <= 1000 * eps * float(np.max(np.abs(a), initial=0.0))))

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from gradcheck.floats import differentiable, eps_of
 from gradcheck.judge.bench import Array, BackwardError, Bench, ForwardError, as_real, like
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.precision import Scale
@@ -30,7 +31,7 @@ def wobble_of(
     claim that may be rounding and nothing else, and take a change of up to this for rounding, too.
     """
     bench = hearing.bench
-    ulp = max(face, *(float(np.finfo(m.dtype).eps) for m in bench.models if m.dtype.kind in "fc"))
+    ulp = max(face, *(eps_of(m) for m in bench.models if differentiable(m)))
     wobbles: list[Array] = []
     for pattern in range(_PATTERNS if most is None else _CLOSELY):
         moved = {i: _nudged(bench.primals[i], face, pattern) for i in bench.blocks if bench.primals[i].size}
@@ -73,7 +74,7 @@ def slow_step(bench: Bench, origin: Array) -> float:
     sin(1e8 x) changes by 1e-8 over an ulp; the usual first step is hundreds of its periods long, and flat by luck.
     Noise is as large over one ulp as over sixteen, and does not count.
     """
-    eps = max((float(np.finfo(bench.primals[i].dtype).eps) for i in bench.blocks), default=1.0)
+    eps = max((eps_of(bench.primals[i]) for i in bench.blocks), default=1.0)
     usual = Scale(eps).small
     largest = float(np.max(np.abs(origin), initial=0.0, where=np.isfinite(origin)))
     ulp = _change(bench, origin, eps)
@@ -114,5 +115,5 @@ def _nudged(primal: Array, by: float, pattern: int = 0, *, apart: bool = False) 
     if apart:
         up ^= np.arange(flat.size) % 3 == 0
     signs = np.where(up, 1, -1 if pattern % 2 == 0 else 0).astype(flat.dtype)
-    ulps = np.spacing(np.where(flat == 0, 1, np.abs(flat))) * flat.dtype.type(max(1.0, by / np.finfo(flat.dtype).eps))
+    ulps = np.spacing(np.where(flat == 0, 1, np.abs(flat))) * flat.dtype.type(max(1.0, by / eps_of(flat)))
     return like(np.where(flat == 0, flat, flat + signs * ulps), primal)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-FLOATS = ("float64", "float32", "float16", "longdouble")
+FLOATS = ("float64", "float32", "float16", "bfloat16", "longdouble")
 
 
 def dtypes_of(value: object) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike, NDArray
 
+from gradcheck.floats import limits
+
 T = TypeVar("T")
 Mode = Literal["pad", "tile", "rows", "jitter", "extreme"]
 Bounds = tuple[float | None, float | None]
@@ -199,7 +201,7 @@ def _values(bounds: Bounds, dtype: str | None) -> NDArray[np.float64]:
     if dtype is None:
         candidates: Sequence[float] = SIMPLEST_FIRST
     else:
-        info = np.finfo(dtype)
+        info = limits(np.dtype(dtype))
         ends = [info.tiny, info.smallest_subnormal, info.max, info.max**0.5, info.tiny**0.5, info.eps, 1 + info.eps]
         candidates = [0.0, -0.0, *(sign * float(end) for end in ends for sign in (1, -1))]
     inside = [value for value in candidates if low < value < high]
