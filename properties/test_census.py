@@ -10,7 +10,7 @@ from rich.console import Console
 
 from gradcheck.__main__ import main
 from gradcheck.census import Counted, census
-from gradcheck.census.guesses import Input, answers, is_loss, of_input
+from gradcheck.census.inputs import Input, answers, is_loss, of_input
 from gradcheck.census.judge import Seen
 from gradcheck.census.table import show
 

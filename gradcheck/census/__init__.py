@@ -14,7 +14,7 @@ import numpy as np
 
 from gradcheck.adapters.naming import LABELS
 from gradcheck.census.discover import Candidate, UnreadableError, found_in, imported, modules_of
-from gradcheck.census.guesses import Input, of_input
+from gradcheck.census.inputs import Input, of_input
 from gradcheck.census.judge import Seen, judged
 from gradcheck.census.process import alone
 

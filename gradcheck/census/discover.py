@@ -176,7 +176,11 @@ def _only_promises(kind: type[Any]) -> bool:
     for name in (_forward(kind), methods_of(kind, BACKWARD + DERIVATIVE)[0]):
         code = getattr(getattr(kind, name), "__code__", None)
         empty = code is not None and not code.co_names and set(code.co_consts) <= {None, code.co_consts[0]}
-        if code is None or "NotImplementedError" in code.co_names or (empty and len(code.co_code) <= 8):
+        if (
+            code is None
+            or {"NotImplementedError", "NotImplemented"} & set(code.co_names)
+            or (empty and len(code.co_code) <= 8)
+        ):
             return True
     return False
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradcheck.adapters.joined import softmax
 from gradcheck.census.discover import Candidate
-from gradcheck.census.guesses import Input
+from gradcheck.census.inputs import Input
 from gradcheck.census.settings import Setting, target_of
 from gradcheck.judge.verdict import check
 from gradcheck.report import Kind, Report, Verdict

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradcheck.census.discover import Candidate
 from gradcheck.census.excuses import Dispute, asked, excused
-from gradcheck.census.guesses import Input
+from gradcheck.census.inputs import Input
 from gradcheck.census.settings import Setting, UnsettledError, others, target_of, tried, working
 from gradcheck.judge.search import search
 from gradcheck.report import Kind, Report, Verdict, place

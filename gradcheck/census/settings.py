@@ -12,8 +12,9 @@ import numpy as np
 
 from gradcheck.adapters import as_target
 from gradcheck.adapters.joined import SOFTMAX
+from gradcheck.census.arguments import CHANGES, Filled, of_argument
 from gradcheck.census.discover import Candidate
-from gradcheck.census.guesses import CHANGES, Filled, Input, answers, data, is_loss, of_argument, of_input
+from gradcheck.census.inputs import Input, answers, data, is_loss, of_input
 from gradcheck.target import Target
 
 _MOST_TRIALS = 600
@@ -29,7 +30,7 @@ class Setting:
     labels: int | None = None
 
     def __str__(self) -> str:
-        made = ", ".join(f"{name}={value!r}" for name, value in self.arguments)
+        made = ", ".join(f"{name}={getattr(value, '__name__', None) or repr(value)}" for name, value in self.arguments)
         given = ", ".join(map(repr, self.inputs))
         return f"({made}), {given}" if made else given
 

@@ -1,18 +1,18 @@
-"""Guesses: what an argument of a constructor or of a forward may be, by its name. Tables, simplest value first.
+"""Inputs: what an input of a forward pass may be, by its name and the layer's. Tables, the likeliest first.
 
 The sizes differ from each other, so that what does not belong together raises: 3 examples, 4 features in, 5 out, 2
-channels, images of 6×5, sequences of 2. Values further down a line are for settings that are not the first that works.
+channels, images of 6×5, sequences of 2.
 """
 
 import re
-from dataclasses import dataclass, replace
-from inspect import Parameter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.adapters.naming import LABELS
+from gradcheck.census.arguments import ACTIVATIONS, gates_of
 from gradcheck.strategies import palette
 from gradcheck.strategies.palette import MODES
 
@@ -63,63 +63,6 @@ class Input:
         return np.asarray(np.eye(self.shape[-1])[whole[..., 0] % self.shape[-1]])
 
 
-@dataclass(frozen=True)
-class Filled:
-    """An array among the arguments of a constructor; always the same, and its repr says which."""
-
-    shape: tuple[int, ...]
-
-    def array(self) -> NDArray[Any]:
-        """Random numbers between −1 and 1 in steps of 1/16, none of them 0."""
-        sixteenths = np.random.default_rng(self.shape).integers(1, 17, self.shape) / 16
-        return np.asarray(sixteenths * np.random.default_rng((1, *self.shape)).choice([-1.0, 1.0], self.shape))
-
-    def __repr__(self) -> str:
-        return f"an array of shape {self.shape}"
-
-
-_MATRICES = (Filled((4, 5)), Filled((5, 4)), Filled((4, 2, 2, 2)), Filled((7, 5)))
-_SHAPES = ((4,), (2, 6, 5), (6, 5, 2), (2, 6, 6), (6, 6, 2), (3, 4), (3, 2, 6, 5), (1, 6, 6), (6, 6), (2, 4), 4)
-
-ARGUMENTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
-    (r"x_?dims?|.*(?:input|in|output|image|x)_?(?:shape|dims)|shape|(?:img|image)_size|target_shape|dims", _SHAPES),
-    (r".*(?:kernel|filter|pool|window|patch)s?_?(?:size|shape|dims?)?|k|f|size_kernel|.*(?:kernel|pool)_?size.*|ksize",
-     (2, (2, 2), (2, 3), 3, (2, 2, 2, 4))),
-    (r".*(?:kernel|filter|pool|window)_?(?:h|height|r)|fh|kh|ph|pool_r|h_(?:filter|kernel|pool)", (2, 3)),
-    (r".*(?:kernel|filter|pool|window)_?(?:w|width|c)|fw|kw|pw|w_(?:filter|kernel|pool)", (2, 3)),
-    (r".*strides?.*|s", (1, 2, (1, 1), (2, 2), 3)),
-    (r".*pad(?:ding)?.*", (0, 1, (0, 0), (1, 1), "same", "valid", 2, "SAME", "VALID")),
-    (r".*dilat.*", (1, 2, 0)),
-    (r".*(?:out|num|n|nb|number|no).*(?:filter|kernel|channel|ch|depth|map)s?.*|filters|kernels|out_?c|depth_out|o",
-     (4, 2)),
-    (r".*channels?.*|in_?c|.*_ch|depth|c_in|c", (2, 4)),
-    (r"size", (2, 4, 3)),
-    (r"n_?t|t|.*(?:seq|time|steps).*", (2, 3)),
-    (r".*(?:vocab|n_words|num_embeddings|num_tokens).*|v", (7, 4)),
-    (r".*batch_?size|m|n", (3, 4)),
-    (r".*groups?.*|g|.*heads?.*", (2, 1)),
-    (r".*(?:eps|epsilon)", (1e-5, 0.1)),
-    (r".*(?:momentum|decay|rho|beta\d?|gamma)", (0.9, 0.5)),
-    (r"lr|.*learning_?rate|eta|reg.*|lamb.*|.*l[12].*", (0.1,)),
-    (r".*(?:drop|keep|rate|ratio|prob).*|p", (0.5, 0.25)),
-    (r".*(?:alpha|slope|leak).*", (0.1, 0.5)),
-    (r"weights?|w\d?|theta|W", _MATRICES),
-    (r"wx|W_?x|Wxh", (Filled((4, 5)), Filled((5, 4)))),
-    (r"wh|W_?h|Whh", (Filled((5, 5)),)),
-    (r"bias(?:es)?|b\d?", (Filled((5,)), Filled((1, 5)), Filled((5, 1)), Filled((4,)))),
-    (r".*(?:out|units|hidden|neurons|nodes|n_?h|classes|outputs?).*|nout|M|H|d_?ff|fan_out", (5, 4)),
-    (r".*(?:in|inputs?|features?|dim|size|prev|D|d_model|embed.*)(?:_.*)?\d?|.*", (4, 2, 5, (4,), (2, 6, 5))),
-)  # fmt: skip
-"""Names of arguments, and what they may be. The first line that fits the whole name counts."""
-
-CHANGES = re.compile(
-    r"stride|pad|kernel|filter|pool|dilat|eps|ax[ei]s|mode|train|group|head|alpha|slope|momentum|size_average|reduc"
-    r"|average|mean|weight_?decay|return_sequences|bidirect|^p$|^k$|^f$|^s$|^size$|^dim$|negative|smooth|^t$|temp|margin|delta|affine"
-)
-"""Arguments worth another value than their default."""
-
-_ACTIVATIONS = ("relu", "sigmoid", "tanh")
-
 _POOLS = ((2, 2, 2), (2, 2, 1), (2, 3, 2), (3, 3, 1))
 
 DICTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
@@ -129,7 +72,7 @@ DICTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"dropout_params?", ({"mode": "train", "p": 0.5, "seed": 1},)),
     (r"hparam\w*", ({"stride": 1, "pad": 1, "f": 2}, {"stride": 2, "pad": 1, "f": 2}, {"stride": 1, "pad": 0, "f": 3})),
     (r"mode|pool_mode", ("max", "average", "train")),
-    (r"activation\w*", _ACTIVATIONS),
+    (r"activation\w*", ACTIVATIONS),
     (r"keep_prob|p|drop\w*|ratio|rate", (0.5, 0.25)),
     (r"reg|lambd?a?|alpha", (0.1,)),
     (r"eps|epsilon", (1e-5, 0.1)),
@@ -227,7 +170,7 @@ def of_input(argument: str, layer: str) -> tuple[Any, ...]:
     for pattern, values in DICTS:
         if re.fullmatch(pattern, lower):
             return values
-    window, gates = bool(_WINDOW.search(layer)), _gates(layer)
+    window, gates = bool(_WINDOW.search(layer)), gates_of(layer)
     kernels = _reals((4, 2, 2, 2), (4, 2, 3, 3), (2, 2, 2, 4), (4, 2, 2, 3))
     if re.fullmatch(r"w|weights?|theta|w\d|kernels?|filters?", lower):
         plain = _reals((4, 5), (5, 4), (2, 5))
@@ -250,40 +193,3 @@ def of_input(argument: str, layer: str) -> tuple[Any, ...]:
     if _LOSS.search(layer):  # labels are of 3 examples
         return tuple(x for x in data(layer) if x.shape[0] == 3)
     return data(layer)
-
-
-def _gates(layer: str) -> int:
-    """How many blocks the weights of a recurrent layer have side by side."""
-    lower = layer.lower()
-    return 4 if "lstm" in lower else 3 if "gru" in lower else 1
-
-
-def _of_hidden(value: Any) -> bool:
-    return isinstance(value, Filled) and value.shape[-1] == 5
-
-
-def of_argument(parameter: Parameter, layer: str = "") -> tuple[Any, ...]:
-    """What an argument of a constructor may be: by name, then by annotation, then by its default."""
-    name, default = parameter.name, parameter.default
-    if isinstance(default, bool) or parameter.annotation in (bool, "bool"):
-        return (default is True, default is not True)
-    if isinstance(default, int) and default == -1:
-        return (-1, 0, 1)
-    if name in ("T", "t", "temperature") and isinstance(default, float):
-        return (2.0, 0.5)
-    if re.search(r"activ|act_?f|nonlin", name, re.IGNORECASE):
-        return (*_ACTIVATIONS, None)
-    if re.fullmatch(r"name|title|label|layer_?name", name) or parameter.annotation in (str, "str"):
-        return ("same", "valid") if "pad" in name else (name, *_ACTIVATIONS)
-    if name in ("W", "w", "b") or re.search("ndarray", str(parameter.annotation)):
-        name = name.lower()
-    values = next(
-        values for pattern, values in ARGUMENTS if re.fullmatch(pattern, name) or re.fullmatch(pattern, name.lower())
-    )
-    if (gates := _gates(layer)) > 1:
-        values = tuple(replace(v, shape=(*v.shape[:-1], 5 * gates)) if _of_hidden(v) else v for v in values)
-    if parameter.annotation in (float, "float"):
-        return tuple(v for v in values if isinstance(v, float)) or (0.5, 0.25)
-    if parameter.annotation in (int, "int"):
-        return tuple(v for v in values if isinstance(v, int)) or (2, 3)
-    return values
