@@ -197,6 +197,53 @@ def test_classes_objects_and_pairs_need_no_adapter_named() -> None:
     assert as_target((np.tanh, lambda inputs, g: g)).bind is None  # a pair (f, vjp) stays what it was
 
 
+def test_a_layer_that_returns_its_pullback_needs_no_adapter_named() -> None:
+    """Told by the words of its return statement, before it is run; what it returns after all is said when it is not."""
+
+    class Two:
+        def forward(self, x):
+            return 2 * x, 3 * x
+
+    class Straight:
+        def forward(self, x):
+            return 2 * x, lambda dy: 2 * dy
+
+    class Broken:
+        def forward(self, x):
+            pullback = lambda dy: 2 * dy  # noqa: E731
+            if x.size > 1:
+                return 2 * x
+            return 2 * x, pullback
+
+    assert judged(check(Straight, X)) == judged(check(Straight(), X)) == {"x"}
+    with pytest.raises(TypeError, match="cannot make a target of"):
+        as_target(Two)
+    with pytest.raises(TypeError, match=r"forward was to return \(value, pullback\), and returned ndarray"):
+        check(Broken, X)
+
+
+def test_a_gradient_of_zero_is_not_said_to_accumulate() -> None:
+    """A bias before a normalisation has none, but for rounding."""
+
+    class Centred:
+        def __init__(self) -> None:
+            self.b = np.array([0.5, -1.0, 2.0])
+
+        def forward(self, x):
+            z = x + self.b
+            return z - z.mean(0)
+
+        def backward(self, dout):
+            dz = dout - dout.mean(0)
+            self.db = dz.sum(0)
+            return dz
+
+    report = check(Centred, X)
+    assert report.verdict is Verdict.PASS
+    assert judged(report) == {"x", "b"}
+    assert len(report.notes) == 1
+
+
 def test_search_judges_a_layer_at_many_shapes() -> None:
     """A layer whose parameters are made by its first forward fits them all."""
     report = search(from_layer(created_lazily(right)), x=("n", "k"), max_examples=20, seed=1)

@@ -49,6 +49,8 @@ def assigned(
     shape; then what was kept, by shape alone; at last what a step inside backward changed.
     """
     found = Assignment()
+    these = [array for name in parameters for array in (after.before[name], after.now[name])]
+    returned = [c for c in returned if len(c.path) < 3 or not any(c.array is array for array in these)]  # (W, dW)
     own = {path for p in parameters.values() for path in p.paths}
     everything = [
         Candidate(path, path, array)

@@ -13,7 +13,6 @@ from gradcheck.adapters.entry import in_mode
 from gradcheck.adapters.flat import flattened
 from gradcheck.adapters.functions import times
 from gradcheck.adapters.joined import after_softmax, with_cross_entropy
-from gradcheck.adapters.methods import bound, input_names
 from gradcheck.adapters.pairing import same_shape
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised
@@ -42,11 +41,12 @@ def layer_target(
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
         inputs = tuple(_array_of(x) for x in inputs)
-        own = [item for item in frozen if isinstance(item, int) or item in input_names(bound(made, passes.forward))]
+        names = passes.inputs_of(made, len(inputs))
+        own = [item for item in frozen if isinstance(item, int) or item in names]
         numbers = not any(isinstance(x, np.ndarray) for x in inputs)
         flat = flattened(
             inputs,
-            input_names(bound(made, passes.forward)),
+            names,
             lambda leaf: isinstance(leaf, np.ndarray | np.generic) or (numbers and isinstance(leaf, float)),
             own,
             label,

@@ -4,7 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from gradcheck.adapters.functions import Context, at_once, is_derivative, takes_context, with_derivative
+from gradcheck.adapters.caches import Context
+from gradcheck.adapters.closures import returns_pullback, with_pullback
+from gradcheck.adapters.functions import at_once, is_derivative, takes_context, with_derivative
 from gradcheck.adapters.methods import Method, arguments, bound, is_flag, spell
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, OPTIMISERS, RATES, TESTING, TRAINING
 from gradcheck.adapters.passes import Passes
@@ -33,6 +35,8 @@ def entered_by(layer: Any, forward: Method | None, backward: Method | None) -> t
             return layer, forward, next((n for n in pulls if _takes_cotangent(layer, n)), pulls[0])
         if derivatives:
             return layer, *with_derivative(forward, derivatives[0])
+        if returns_pullback(getattr(layer, forward), layer):
+            return layer, *with_pullback(forward)
         if forward == "loss":
             return layer, *at_once(forward)
     return layer, forward, backward or _first(layer, BACKWARD, "backward")
@@ -46,7 +50,10 @@ def _takes_cotangent(layer: Any, method: str) -> bool:
 
 def in_mode(layer: Any, passes: Passes) -> Any:
     """A copy of the layer in the mode asked for; settings that no method takes go to a context, or are refused."""
-    taken = {name for method in (passes.forward, passes.backward) for name in arguments(bound(layer, method))}
+    there = [
+        method for method in (passes.forward, passes.backward) if not isinstance(method, str) or hasattr(layer, method)
+    ]
+    taken = {name for method in there for name in arguments(bound(layer, method))}
     for name in passes.settings:
         if name not in taken and not isinstance(layer, Context):
             raise TypeError(
@@ -82,6 +89,14 @@ def _first(layer: Any, names: tuple[str, ...], role: str) -> str:
             f"which: from_layer(…, {role}='its name')"
         )
     return found[0]
+
+
+def is_whole(obj: Any) -> bool:
+    """Whether an object, or a class, has a forward and what goes back: a backward, or one that forward returns."""
+    forward = methods_of(obj, FORWARD)
+    return bool(forward) and (
+        bool(methods_of(obj, BACKWARD + DERIVATIVE)) or returns_pullback(getattr(obj, forward[0]))
+    )
 
 
 def methods_of(obj: Any, names: tuple[str, ...]) -> list[str]:

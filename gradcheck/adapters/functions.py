@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradcheck.adapters.caches import is_context
+from gradcheck.adapters.closures import returns_pullback, with_pullback
 from gradcheck.adapters.methods import CallError, Method, Standing, input_names, signature
 from gradcheck.adapters.naming import AT_OUTPUT, CACHES, COTANGENT
 from gradcheck.adapters.walk import Array
@@ -27,30 +29,6 @@ class Pair(NamedTuple):
     name: str
     forward: Callable[..., Any]
     backward: Callable[..., Any]
-
-
-class Context:
-    """What a static forward(ctx, …) keeps for its backward(ctx, …): saved tensors, and whatever attributes it likes."""
-
-    def __init__(self) -> None:
-        self.saved_tensors: tuple[Any, ...] = ()
-        self.needs_input_grad = (True,) * 16  # more than any function has inputs
-        self.parents: tuple[Any, ...] = ()
-
-    def save_for_backward(self, *tensors: Any) -> None:
-        """Keep arrays for backward; a second call replaces the first's, as in torch.
-
-        >>> ctx = Context()
-        >>> ctx.save_for_backward(1, 2)
-        >>> ctx.saved_tensors
-        (1, 2)
-        """
-        self.saved_tensors = tensors
-
-    @property
-    def saved_values(self) -> tuple[Any, ...]:
-        """Another name for them."""
-        return self.saved_tensors
 
 
 def pairs_in(module: ModuleType) -> list[Pair]:
@@ -118,7 +96,7 @@ def as_layer(forward: Callable[..., Any], backward: Callable[..., Any] | None) -
     """
     layer = SimpleNamespace(function=forward, back=backward)
     if backward is None:
-        return layer, *at_once("function")
+        return layer, *(with_pullback("function") if returns_pullback(forward) else at_once("function"))
     names = input_names(backward)
     alone = len(names) == 1 and not COTANGENT.match(names[0])  # of x: a cotangent alone would not tell where
     if (is_derived(backward) or alone) and not any(name in CACHES for name in names):
@@ -195,14 +173,11 @@ def times(cotangent: Array, derivative: Any, jacobian: bool = False) -> Any:
 
 
 def takes_context(layer: Any) -> bool:
-    """Whether a class has a static forward(ctx, …) and backward(ctx, …)."""
+    """Whether a class has a forward(ctx, …) and backward(ctx, …) that are static, or methods of the class."""
     if not inspect.isclass(layer):
         return False
-    return all(_first(getattr(layer, role, None)) in ("ctx", "context") for role in ("forward", "backward"))
-
-
-def _first(function: Any) -> str | None:
-    return next(iter(inspect.signature(function).parameters), None) if inspect.isfunction(function) else None
+    passes = [getattr(layer, role, None) for role in ("forward", "backward")]
+    return all(callable(one) and is_context(*signature(one)[0][:1]) for one in passes)
 
 
 def is_derivative(layer: Any, method: str) -> bool:

@@ -16,15 +16,14 @@ if TYPE_CHECKING:
 
 def recognises(obj: Any) -> bool:
     """Whether an object or a class has a forward and a backward, or two functions are such a pair."""
-    from gradcheck.adapters.entry import methods_of
+    from gradcheck.adapters.entry import is_whole
     from gradcheck.adapters.functions import is_pair
-    from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD
 
     if isinstance(obj, Sequence) and len(obj) == 2 and all(map(callable, obj)):
         return is_pair(*obj)
     if inspect.ismodule(obj) or inspect.isroutine(obj):
         return False
-    return bool(methods_of(obj, FORWARD) and methods_of(obj, BACKWARD + DERIVATIVE))
+    return is_whole(obj)
 
 
 def adapt(obj: Any, *, name: str | None = None, frozen: Iterable[int | str] = (), **options: Any) -> Target:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gradcheck.adapters.naming import TESTING, TRAINING
+from gradcheck.adapters.naming import PHASES, TESTING, TRAINING
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -144,7 +144,7 @@ def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def is_flag(name: str) -> bool:
     """Whether an argument is a flag for training or testing, by its name."""
-    return name in TRAINING or name in TESTING
+    return name in TRAINING + TESTING + PHASES
 
 
 def entered(error: BaseException) -> bool:

@@ -72,6 +72,9 @@ TRAINING = (
 
 TESTING = ("test", "testing", "is_test", "is_testing", "testing_phase", "eval", "evaluate", "inference")
 
+PHASES = ("phase",)
+"""Arguments that are "train" or "test"."""
+
 RATES = ("lr", "learning_rate", "learning_rates", "alpha", "eta", "step_size", "rate", "l_rate", "learn_rate")
 
 OPTIMISERS = ("optimizer", "optimiser", "opt", "optim")

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.caches import empty_cache, is_cache
 from gradcheck.adapters.methods import CallError, Method, bound, input_names, is_flag, signature, spell, written
-from gradcheck.adapters.naming import LABELS, RATES, TESTING, TRAINING
+from gradcheck.adapters.naming import LABELS, PHASES, RATES, TESTING, TRAINING
 from gradcheck.adapters.optimisers import Descent, Recorder
-from gradcheck.adapters.roles import Role, is_cache, is_value, place_of, roles_of
+from gradcheck.adapters.roles import Role, is_value, place_of, roles_of
 from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
 
@@ -28,6 +29,7 @@ class Performance:
     outcome: Any
     outputs: list[Any]
     spare: Any = None
+    noted: dict[str, Any] = field(default_factory=dict)  # the caches that forward was handed empty
     packed: type | None = None  # outputs, and so cotangents, come in a tuple or list
 
     def value(self) -> Any:
@@ -48,13 +50,26 @@ class Passes:
     settings: dict[str, Any] = field(default_factory=dict)
     leading: bool = False
 
+    def inputs_of(self, layer: Any, count: int) -> list[str]:
+        """The names of forward's inputs when it is given so many: a cache to be filled is none if there is none for it.
+
+        forward(x, cache), forward(ctx, x) of one input.
+        """
+        method = bound(layer, self.forward)
+        wanted = [name for name in signature(method)[0] if not self._is_setting(name)]
+        empty = [name for name in wanted if is_cache(name)]
+        short = bool(empty) and count == len(wanted) - len(empty)
+        return [name for name in input_names(method) if not (short and name in empty)]
+
     def perform(self, layer: Any, inputs: tuple[Any, ...]) -> Performance:
         """Run forward. Raises CallError where the number of inputs does not fit, and whatever forward raises."""
         method = bound(layer, self.forward)
         positional, optional, variadic = signature(method)
         if len(inputs) > 1 and len(inputs) == len(positional) + len(optional):
             return self._split(layer, inputs, method(*inputs))  # settings among them
-        slots = [name for name in positional if not self._is_setting(name)]
+        given = self.inputs_of(layer, len(inputs))
+        noted = {n: empty_cache(n) for n in positional if not self._is_setting(n) and n not in given}
+        slots = [name for name in positional if name in given and not self._is_setting(name)]
         named = [name for name in optional if not self._is_setting(name)]
         wanted = len(slots) + len(named)
         if len(inputs) < len(slots) or (len(inputs) > wanted and not variadic):
@@ -63,15 +78,15 @@ class Passes:
                 f"({', '.join(slots)}), got {len(inputs)}; give one array for each"
             )
         rest = iter(inputs)
-        arguments = [self._setting(name) if self._is_setting(name) else next(rest) for name in positional]
-        given = dict(zip(named, rest, strict=False)) if not variadic else {}
+        arguments = [noted[n] if n in noted else next(rest) if n in slots else self._setting(n) for n in positional]
+        by_name = dict(zip(named, rest, strict=False)) if not variadic else {}
         flags = {n: self._setting(n) for n in optional if self._is_setting(n) and self._overrides(n)}
-        outcome = method(*arguments, *rest, **given, **flags)
-        return self._split(layer, inputs, outcome)
+        outcome = method(*arguments, *rest, **by_name, **flags)
+        return self._split(layer, inputs, outcome, noted)
 
     def pull(self, done: Performance, cotangents: Sequence[Array]) -> Any:
         """Run backward on the layer as forward left it; returns what it returns, and raises what it raises."""
-        names = input_names(bound(done.layer, self.forward))
+        names = self.inputs_of(done.layer, len(done.inputs))
         rest: Any = iter([done.packed(cotangents)] if done.packed else cotangents)
         arguments: list[Any] = []
         named: dict[str, Any] = {}
@@ -83,7 +98,7 @@ class Passes:
             elif role == "cache":
                 arguments.append(done.spare)
             elif role == "input":
-                arguments.append(done.inputs[names.index(name)])
+                arguments.append(done.noted[name] if name in done.noted else done.inputs[names.index(name)])
             elif role == "output":
                 arguments.append(done.outcome)
             elif role == "cotangents":
@@ -101,25 +116,29 @@ class Passes:
         """Whether backward is handed any."""
         return any(role in ("cotangent", "optional", "cotangents") for _, role in self._roles(done.layer, done.outcome))
 
-    def _split(self, layer: Any, inputs: tuple[Any, ...], outcome: Any) -> Performance:
+    def _split(
+        self, layer: Any, inputs: tuple[Any, ...], outcome: Any, noted: dict[str, Any] | None = None
+    ) -> Performance:
         """What of the outcome is judged, by the cotangents that backward takes: each goes with the value of its name
         where the return statement has names, with the next one else.
         """
+        done = Performance(layer, inputs, outcome, [outcome], noted=noted or {})
         if not isinstance(outcome, tuple | list) or not outcome:
-            return Performance(layer, inputs, outcome, [outcome])
+            return done
         roles = self._roles(layer, outcome)
         wanted = [name for name, role in roles if role in ("cotangent", "optional")]
-        spare = self._spare(layer, outcome) if "cache" in [role for _, role in roles] else None
+        done.spare = self._spare(layer, outcome) if "cache" in [role for _, role in roles] else None
         values = [part for part in outcome if is_value(part)]
-        if "cotangents" in [role for _, role in roles]:
-            return Performance(layer, inputs, outcome, values)
-        alone = len(wanted) == 1 and spare is None and not self.leading
-        if alone and all(is_value(part) for part in outcome):
-            return Performance(layer, inputs, outcome, list(outcome), packed=type(outcome))
         places = [place_of(name, self._words(layer)) for name in wanted]
-        if len(wanted) > 1 and None not in places and len(set(places)) == len(places):
-            return Performance(layer, inputs, outcome, [outcome[i] for i in places if i is not None], spare)
-        return Performance(layer, inputs, outcome, (values or list(outcome))[: max(len(wanted), 1)], spare)
+        if "cotangents" in [role for _, role in roles]:
+            done.outputs = values
+        elif len(wanted) == 1 and done.spare is None and not self.leading and len(values) == len(outcome):
+            done.outputs, done.packed = values, type(outcome)
+        elif len(wanted) > 1 and None not in places and len(set(places)) == len(places):
+            done.outputs = [outcome[i] for i in places if i is not None]
+        else:
+            done.outputs = (values or list(outcome))[: max(len(wanted), 1)]
+        return done
 
     def _spare(self, layer: Any, outcome: Sequence[Any]) -> Any:
         """The cache among what forward returned: by the word of the return statement, else the last."""
@@ -150,6 +169,8 @@ class Passes:
             return training
         if name in TESTING:
             return not training
+        if name in PHASES:
+            return "train" if training else "test"
         return 1.0 if name in RATES else None
 
 

@@ -3,6 +3,7 @@
 import copy
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.methods import written
 from gradcheck.adapters.naming import stems
 from gradcheck.adapters.recognise import Recognised
-from gradcheck.adapters.walk import Step, numbers, read, spelled
+from gradcheck.adapters.walk import Array, Step, numbers, read, spelled
 from gradcheck.adapters.wording import added_in_log
 
 _ALIKE = 1e-6
@@ -82,21 +83,23 @@ def _enters_once(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     done, after = found.done, found.after
     try:
         returned = found.observed.passes.pull(
-            type(done)(copy.deepcopy(after.layer), done.inputs, done.outcome, done.outputs, done.spare, done.packed),
+            replace(done, layer=copy.deepcopy(after.layer)),
             copy.deepcopy(found.cotangents),
         )
     except Exception as error:
         yield f"backward can be called once for each forward (the second time {type(error).__name__}); copied before"
         return
     del returned
-    again: Aftermath = found.observed.pull(
-        type(done)(after.layer, done.inputs, done.outcome, done.outputs, done.spare, done.packed), found.cotangents
-    )
+    again: Aftermath = found.observed.pull(replace(done, layer=after.layer), found.cotangents)
     kept = [name for name, path in found.places.of_parameters.items() if path[0].key == "layer"]
     first, second = found.gradients(after), found.gradients(again)
-    added = [n for n in kept if np.allclose(second[n], 2 * np.asarray(first[n]), rtol=_ALIKE) and np.any(first[n])]
+    added = [n for n in kept if _doubled(np.asarray(first[n]), np.asarray(second[n]))]
     if added:
         yield f"gradients accumulate from one backward to the next ({', '.join(added)}): judged from zero"
+
+
+def _doubled(once: Array, twice: Array) -> bool:
+    return bool(once.any()) and once.shape == twice.shape and np.allclose(twice, 2 * once, rtol=_ALIKE, atol=0)
 
 
 _BY_DESIGN = re.compile(

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from gradcheck.adapters.caches import is_cache
 from gradcheck.adapters.methods import CallError, input_names, is_flag, signature
 from gradcheck.adapters.naming import (
     AT_INPUT,
     AT_OUTPUT,
-    CACHES,
     COTANGENT,
     LABELS,
     OPTIMISERS,
@@ -116,11 +116,6 @@ def place_of(cotangent: str, words: Mapping[int, str]) -> int | None:
     """
     found = [place for place, word in words.items() if any(likeness(stem, word) > 1 for stem in stems(cotangent))]
     return found[0] if len(found) == 1 else None
-
-
-def is_cache(name: str) -> bool:
-    """Whether a name is that of what forward keeps for backward."""
-    return name in CACHES or "cache" in name.lower()
 
 
 def is_value(part: Any) -> bool:

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from gradcheck.adapters.methods import undecorated
@@ -19,18 +20,28 @@ def returned_names(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     >>> returned_names(len)
     {}
     """
-    return _read(getattr(function, "__func__", function))  # the methods of all copies are one function
+    last = last_return(tree_of(function))
+    return dict(_named(last, ())) if last is not None else {}
+
+
+def tree_of(function: Callable[..., Any]) -> ast.AST | None:
+    """The syntax tree of a function's definition; None without a source: a builtin, a console."""
+    code = getattr(undecorated(function), "__code__", None)  # which the methods of all copies share
+    return None if code is None else _parsed(code)
 
 
 @lru_cache(maxsize=1024)  # reading a source file takes longer than a forward pass
-def _read(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
+def _parsed(code: CodeType) -> ast.AST | None:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(undecorated(function))))
-    except (OSError, TypeError, SyntaxError):  # no source: a builtin, a lambda in the middle of a line, a console
-        return {}
-    returns = sorted(_returns(tree.body[0]), key=lambda node: node.lineno)
-    last = returns[-1].value if returns else None
-    return dict(_named(last, ())) if last is not None else {}
+        return ast.parse(textwrap.dedent(inspect.getsource(code))).body[0]
+    except (OSError, TypeError, SyntaxError):  # a lambda in the middle of a line has none of its own
+        return None
+
+
+def last_return(tree: ast.AST | None) -> ast.expr | None:
+    """What the last return statement of a function returns, those of functions inside it left out."""
+    returns = sorted(_returns(tree), key=lambda node: node.lineno) if tree is not None else []
+    return returns[-1].value if returns else None
 
 
 def _returns(node: ast.AST) -> Iterator[ast.Return]:

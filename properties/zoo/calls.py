@@ -96,7 +96,145 @@ def wrapped(twist: Twist) -> Any:
     return Scale
 
 
+def in_a_phase(twist: Twist) -> Any:
+    class Dropout:
+        def __init__(self) -> None:
+            self.mask = np.array([2.0, 0.0, 2.0])
+
+        def forward(self, x, phase):
+            return x * self.mask if phase == "train" else x
+
+        def backward(self, dout):
+            return twist("x", dout * self.mask)
+
+    return Dropout
+
+
+class Affine:
+    """The parameters of the layers below."""
+
+    def __init__(self) -> None:
+        self.W, self.b = draws(3, 2), draws(2)
+
+
+def closure(twist: Twist) -> Any:
+    class Layer(Affine):
+        def forward(self, x):
+            def backward(dout):
+                dW, db = twist("W", x.T @ dout), twist("b", dout.sum(0))
+                return twist("x", dout @ self.W.T), dW, db
+
+            return x @ self.W + self.b, backward
+
+    return Layer
+
+
+def closure_that_keeps(twist: Twist) -> Any:
+    class Layer(Affine):
+        def forward(self, x):
+            def total(dout):
+                self.db = twist("b", dout.sum(0))  # on the layer, by a function inside the function inside
+                return dout
+
+            def backward(dout):
+                self.dW = twist("W", x.T @ dout)
+                return twist("x", total(dout) @ self.W.T)
+
+            return x @ self.W + self.b, backward
+
+    return Layer
+
+
+def closure_called(twist: Twist) -> Any:
+    class Layer(Affine):
+        def __call__(self, x):
+            return x @ self.W + self.b, lambda dout: {
+                "x": twist("x", dout @ self.W.T), "W": twist("W", x.T @ dout), "b": twist("b", dout.sum(0))
+            }  # fmt: skip
+
+    return Layer
+
+
+def method_returned(twist: Twist) -> Any:
+    class Layer(Affine):
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b, self._back
+
+        def _back(self, dout):
+            self.dW, self.db = twist("W", self.x.T @ dout), twist("b", dout.sum(0))
+            return twist("x", dout @ self.W.T)
+
+    return Layer
+
+
+def function_with_a_closure(twist: Twist) -> Any:
+    def affine(x, W, b):
+        def vjp(dout):
+            return twist("x", dout @ W.T), twist("W", x.T @ dout), twist("b", dout.sum(0))
+
+        return x @ W + b, vjp
+
+    return affine, None
+
+
+def cache_to_fill(twist: Twist) -> Any:
+    class Layer(Affine):
+        def forward(self, x, cache):
+            cache["x"] = x
+            return x @ self.W + self.b
+
+        def backward(self, dout, cache):
+            self.dW, self.db = twist("W", cache["x"].T @ dout), twist("b", dout.sum(0))
+            return twist("x", dout @ self.W.T)
+
+    return Layer
+
+
+def context_to_fill(twist: Twist) -> Any:
+    class Layer(Affine):
+        def forward(self, ctx, x):
+            ctx.save_for_backward(x)
+            return x @ self.W + self.b
+
+        def backward(self, ctx, dout):
+            (x,) = ctx.saved_tensors
+            self.dW, self.db = twist("W", x.T @ dout), twist("b", dout.sum(0))
+            return twist("x", dout @ self.W.T)
+
+    return Layer
+
+
+def context_of_a_class(twist: Twist) -> Any:
+    class Multiply:
+        @classmethod
+        def forward(cls, ctx, x, y):
+            ctx.save_for_backward(x, y)
+            return x * y
+
+        @classmethod
+        def backward(cls, ctx, g):
+            x, y = ctx.saved_values
+            return twist("x", g * y), twist("y", g * x)
+
+    return Multiply
+
+
+def parameters_beside_gradients(twist: Twist) -> Any:
+    class Layer(Affine):
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+
+        def backward(self, dout):
+            pairs = [(self.W, twist("W", self.x.T @ dout)), (self.b, twist("b", dout.sum(0)))]
+            return twist("x", dout @ self.W.T), pairs
+
+    return Layer
+
+
 X = draws(4, 3)
+AFFINE = {"W": "W", "b": "b", "x": "x"}
 
 CALLS = [
     Specimen("cotangent called eta", cotangent_called_eta, (X,), {"x": "x"}),
@@ -104,4 +242,15 @@ CALLS = [
     Specimen("derivative where it is", derivative_where_it_is, (X,), {"x": "x"}, "derivative returns dx"),
     Specimen("backward where it is", backward_where_it_is, (X,), {"x": "x"}, "the derivative of each entry"),
     Specimen("wrapped", wrapped, (X,), {"gain": "gain", "x": "input_data"}, "forward(input_data)"),
+    Specimen("in a phase", in_a_phase, (X,), {"x": "x"}),
+    Specimen("closure", closure, (X,), AFFINE, "pullback returns dx; gradients: W in returned[1]"),
+    Specimen("closure that keeps", closure_that_keeps, (X,), AFFINE, "W in self.dW, b in self.db"),
+    Specimen("closure, called", closure_called, (X,), AFFINE, "W in returned['W']"),
+    Specimen("method returned", method_returned, (X,), AFFINE, "W in self.dW, b in self.db"),
+    Specimen("function with a closure", function_with_a_closure, (X, draws(3, 2), draws(2)), AFFINE),
+    Specimen("cache to fill", cache_to_fill, (X,), AFFINE, "forward(x, cache)"),
+    Specimen("cache to fill, given", cache_to_fill, (X, {}), AFFINE),
+    Specimen("context to fill", context_to_fill, (X,), AFFINE),
+    Specimen("context of a class", context_of_a_class, (X, draws(4, 3, seed=1)), {"x": "x", "y": "y"}),
+    Specimen("parameters beside gradients", parameters_beside_gradients, (X,), AFFINE, "W in returned[1][0][1]"),
 ]
