@@ -224,8 +224,8 @@ def _replay(parser: Parser, paths: list[str], target: str | None = None, plot: b
     from rich.console import Console
 
     from gradcheck import replay
+    from gradcheck.progress import watching
     from gradcheck.render.block import show
-    from gradcheck.render.progress import watching
     from gradcheck.render.text import drawn
 
     sys.path.insert(0, "")  # as python -m does: the layers lie where the command is given

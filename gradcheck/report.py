@@ -118,6 +118,11 @@ class Block:
         """|claimed − numeric|, None where neither was read."""
         return None if self.claimed is None or self.numeric is None else abs(self.claimed - self.numeric)
 
+    @property
+    def margin(self) -> float | None:
+        """How many of its bounds the error is: below 1 it is explained. None where there is nothing to say it by."""
+        return None if self.error is None or not self.bound else self.error / self.bound
+
 
 @dataclass(frozen=True)
 class Report:
@@ -127,7 +132,7 @@ class Report:
     PASS with resolution 1e-9 says that a block wrong by more than one part in 10⁹ would have failed. `evaluations`
     and `pullbacks` count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted;
     `reasons` say why nothing could be told, `notes` which convention was recognised. `blocks` has a row for every
-    input and parameter that was judged, in their order.
+    input and parameter that was judged, in their order; of a search that passes, the one nearest to its bound.
     """
 
     verdict: Verdict
@@ -156,6 +161,12 @@ class Report:
 
         return block(self)
 
+    @property
+    def margin(self) -> float:
+        """error/bound of its worst block or finding: infinite for a broken law, nan where nothing was measured."""
+        seen = [finding.severity for finding in self.findings]
+        return max([*seen, *(row.margin for row in self.blocks if row.margin is not None)], default=float("nan"))
+
     def headline(self) -> str:
         """One sentence, under 90 characters: pytest's short summary, the JUnit message."""
         if self.verdict is Verdict.FAIL:
@@ -165,7 +176,9 @@ class Report:
         else:
             sentence = f"inconclusive: {self.reasons[0] if self.reasons else 'nothing could be judged'}"
         sentence = " ".join(sentence.split())
-        whole = sentence if sentence.startswith(self.target) else f"{self.target}: {sentence}"
+        rest = sentence.removeprefix(self.target)
+        named = not self.target or (rest != sentence and not rest[:1].isalnum())  # "backward of …" names no layer b
+        whole = sentence if named else f"{self.target}: {sentence}"
         if len(whole) < 90:
             return whole
         clause = whole[:90].rpartition("; ")[0]  # a reason without its remedy, which the lines below repeat

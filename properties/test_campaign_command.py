@@ -15,6 +15,7 @@ from rich.console import Console
 from gradcheck.__main__ import main
 from gradcheck.campaign import Cell, Ledger, Plan, Tally, command
 from gradcheck.campaign.command import show
+from gradcheck.progress import watching
 
 LAYERS = "properties.campaign_layers"
 SMALL = ["--budget", "4", "--examples", "2", "-j", "1"]
@@ -142,20 +143,20 @@ def test_ctrl_c_leaves_a_good_file_and_the_campaign_goes_on_from_it(folder):
         assert len({cell for cell, _ in there.records()}) == len(lines) + 2
 
 
-def test_the_bar_tells_cells_the_worst_and_the_time_left(monkeypatch):
-    """In a terminal; what was there before counts at once."""
+def test_the_bar_tells_cells_and_the_worst_of_them():
+    """By margins, whatever numbers a record has; the counts of what did not pass."""
     screen = io.StringIO()
-    terminal = Console(file=screen, force_terminal=True, width=100)
-    monkeypatch.setattr(command, "Console", lambda **_: terminal)
     tally = Tally()
-    with command._bar(4) as watch:
+    with watching("cells", 4, Console(file=screen, force_terminal=True, width=100)) as watcher:
         for number, verdict in enumerate(("pass", "fail", "inconclusive")):
             made = Cell("m:f", "float64", "x: n", 1, number).lost(("why",)) | {"verdict": verdict, "losses": []}
             made["report"]["resolution"] = 3e-9
+            rows = ((1.0, 1.5, 1.0), ([1.0, 0.0], [1.0, 8.0], 2.0), ("nan", 1.0, 1.0), (None, None, None))
+            made["report"]["blocks"] = [dict(zip(("claimed", "numeric", "bound"), row, strict=True)) for row in rows]
             tally.take(Cell(**made["cell"]), made)
-            watch(tally)
+            command.tell(watcher, tally)
     assert "3/4" in screen.getvalue()
-    assert "worst resolution 3.0e-09, 1 FAIL, 1 inconclusive" in screen.getvalue()
+    assert "worst error/bound 4, 1 FAIL, 1 inconclusive" in screen.getvalue()
 
 
 def test_a_long_table_shows_what_is_worst_and_counts_the_rest():

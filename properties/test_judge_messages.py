@@ -56,6 +56,13 @@ def test_an_inconclusive_says_why_and_what_to_do() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["b", "back", "x"])
+def test_the_first_line_names_the_target_whatever_letters_it_shares_with_a_word(name: str) -> None:
+    """A layer b is named where the sentence begins with "backward"."""
+    wrong = from_pair(np.sin, lambda i, g: (2 * g * np.cos(i[0]),), name=name)
+    assert check(wrong, X).headline() == f"{name}: backward of x is 2× the finite difference, everywhere"
+
+
 def test_the_first_line_of_every_failure_is_a_short_sentence() -> None:
     """Under 90 characters, on one line, naming the target: it becomes pytest's summary and the JUnit message."""
     kinds = set()

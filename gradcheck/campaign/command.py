@@ -1,14 +1,12 @@
 """`gradcheck campaign`: the plan, a bar while it runs, a table when it ends."""
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +15,7 @@ from gradcheck.campaign.executors import LocalPool, dask
 from gradcheck.campaign.guard import USUAL, Limits
 from gradcheck.campaign.plan import Plan, plan
 from gradcheck.campaign.tally import NOTHING, Group, Line, Tally
+from gradcheck.progress import Watcher, watching
 from gradcheck.render import records
 
 VERDICTS = (("passed", "PASS"), ("failed", "FAIL"), ("inconclusive", "inconclusive"), ("lost", "lost"))
@@ -41,37 +40,16 @@ def main(
     whole = plan(targets, home=Path.cwd(), **planned)
     console = Console(highlight=False)
     make: Callable[[], Executor] = (lambda: dask(scheduler)) if scheduler else (lambda: LocalPool(jobs))
-    with _bar(len(whole)) as watch:
+    with watching("cells", len(whole)) as watcher:
+        watch = partial(tell, watcher)
         tally = campaign(whole, output, executor=make, limits=Limits(seconds, megabytes), watch=watch)
     show(console, tally, whole, output)
     return tally.exit_code
 
 
-@contextmanager
-def _bar(cells: int) -> Iterator[Callable[[Tally], None]]:
-    """A bar on stderr that is told the tally after every cell; none where stderr is no terminal."""
-    console = Console(file=sys.stderr)
-    columns = (
-        TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[worst]}"),
-    )  # fmt: skip
-    period = 300  # cells take from 0.1 s to minutes, which the time left is to level out
-    with Progress(
-        *columns, console=console, disable=not console.is_terminal, transient=True, speed_estimate_period=period
-    ) as bar:
-
-        def watch(tally: Tally) -> None:
-            done, worst = tally.total("cells"), _worst(tally)
-            if not bar.tasks:
-                bar.add_task("", total=cells, completed=done, worst=worst)
-            bar.update(bar.task_ids[0], completed=done, worst=worst)
-
-        yield watch
-
-
-def _worst(tally: Tally) -> str:
-    counts = ((tally.total(count), word) for count, word in VERDICTS[1:])
-    return ", ".join([f"worst resolution {tally.resolution:.1e}", *(f"{n} {word}" for n, word in counts if n)])
+def tell(watcher: Watcher, tally: Tally) -> None:
+    """How far a campaign is."""
+    watcher.show(tally.total("cells"), tally.margin, **{word: tally.total(count) for count, word in VERDICTS[1:]})
 
 
 def show(console: Console, tally: Tally, whole: Plan, output: str) -> None:

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +29,7 @@ class Counted:
     """A layer of a module, or the module itself, and what came of it.
 
     template: lines of Python that judge it, with dots where the sweep did not know; folder: where they run.
+    siblings: how many layers its module has.
     """
 
     module: str
@@ -37,6 +38,7 @@ class Counted:
     lost: str = ""
     template: str = ""
     folder: str = "."
+    siblings: int = 1
 
     @property
     def word(self) -> str:
@@ -65,7 +67,8 @@ def census(place: str, *, home: str = ".", seconds: float = SECONDS, jobs: int =
             if listed and isinstance(listed[-1], str):
                 yield Counted(module, "", (), listed[-1])
             elif listed:
-                yield from pool.map(partial(_count, module, root, home, seconds), *zip(*listed, strict=True))
+                counted = pool.map(partial(_count, module, root, home, seconds), *zip(*listed, strict=True))
+                yield from (replace(one, siblings=len(listed)) for one in counted)
 
 
 def _count(module: str, root: str, home: str, seconds: float, name: str, template: str) -> Counted:

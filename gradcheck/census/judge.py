@@ -33,6 +33,7 @@ class Seen:
     message: str = ""
     case: str = ""
     notes: tuple[str, ...] = ()
+    margin: float = 0.0  # error/bound
 
 
 def judged(candidate: Candidate, seconds: float) -> Iterator[Seen]:
@@ -87,9 +88,10 @@ def _told(word: str, setting: Setting, report: Report) -> Seen:
             else f"backward {finding.claimed:.4g}, finite difference {finding.numeric:.4g}"
         )
         worst = f"{place(finding.input, finding.index)}: {numbers}" if numbers else place(finding.input, finding.index)
-        return Seen(word, str(setting), finding.kind.value, worst, finding.message, notes=report.notes)
+        told = word, str(setting), finding.kind.value, worst, finding.message
+        return Seen(*told, notes=report.notes, margin=report.margin)
     why = report.reasons[0] if report.reasons else ""
-    return Seen(word, str(setting), message=why if word != "right" else "", notes=report.notes)
+    return Seen(word, str(setting), message=why if word != "right" else "", notes=report.notes, margin=report.margin)
 
 
 def _smallest(candidate: Candidate, setting: Setting, seen: Seen, seconds: float) -> Seen:

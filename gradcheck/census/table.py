@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gradcheck.census import WORDS, Counted
+from gradcheck.progress import watching
 
 STYLE = {"wrong": "bold red", "raises": "red", "right": "green", "odd": "cyan", "inconclusive": "yellow"}
 OK, WRONG, NOTHING = 0, 1, 5
@@ -18,11 +19,16 @@ def show(counted: Iterable[Counted], console: Console) -> int:
 
     An odd layer differs from its derivative on purpose, or by an epsilon, and is named as such, not accused.
     """
-    done = []
-    for one in counted:
-        done.append(one)
-        line = Text(f"{one.word:14}", style=STYLE.get(one.word, "dim")) + Text(f" {one.module}:{one.name}".rstrip(":"))
-        console.print(line, soft_wrap=True)
+    done: list[Counted] = []
+    with watching("layers") as watcher:
+        for one in counted:
+            done.append(one)
+            line = Text(f"{one.word:14}", style=STYLE.get(one.word, "dim"))
+            with watcher.aside():
+                console.print(line + Text(f" {one.module}:{one.name}".rstrip(":")), soft_wrap=True)
+            watcher.expect(sum({other.module: other.siblings for other in done}.values()))  # of the modules read so far
+            margin = max((seen.margin for seen in one.seen if seen.margin == seen.margin), default=0.0)
+            watcher.show(len(done), margin, wrong=sum(other.word == "wrong" for other in done))
     for word in ("wrong", "raises", "odd", "inconclusive", "not understood"):
         _section(word, [one for one in done if one.word == word], console)
     counts = [(sum(one.word == word for one in done), word) for word in WORDS]

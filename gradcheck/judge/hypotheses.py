@@ -288,9 +288,7 @@ def _term(s: Survey) -> Iterator[Guess]:
             continue
         ratio = float(difference @ x / (x @ x))
         if np.all(np.abs(difference - ratio * x) <= loose):
-            yield Guess(
-                Kind.MISSING_TERM, f"backward − finite difference is {ratio:.4g} times {name} ({_share(s)} off)"
-            )
+            yield Guess(Kind.MISSING_TERM, f"backward − finite difference is {ratio:.4g} times {name} ({_share(s)})")
             return
     if s.whole and s.primal.ndim and s.wrong.size > 2:
         grid = difference.reshape(s.primal.shape) if s.primal.dtype.kind != "c" else difference
@@ -310,9 +308,7 @@ def _representable(s: Survey) -> Iterator[Guess]:
             claimed, numeric = (np.array_equal(a.astype(lower).astype(a.dtype), a) for a in (s.claimed, s.numeric))
         if coarse > 100 * eps and claimed and not numeric and s.claimed.any() and error <= 64 * coarse * size:
             name = np.dtype(lower).name
-            yield Guess(
-                Kind.LOW_PRECISION, f"every entry of backward is a {name} number, and the error is of that size"
-            )
+            yield Guess(Kind.LOW_PRECISION, f"every entry of backward is a {name} number, and the error of that size")
             return
 
 

@@ -24,7 +24,8 @@ from gradcheck.adapters import as_target
 from gradcheck.judge.case import Case, seed_of, size_of, telling_case
 from gradcheck.judge.contrast import contrasted
 from gradcheck.judge.verdict import check
-from gradcheck.report import Report, Verdict
+from gradcheck.progress import Watcher, watching
+from gradcheck.report import Block, Report, Verdict
 from gradcheck.strategies import palette, shapes_by_letter
 from gradcheck.strategies.palette import MODES
 from gradcheck.target import Target
@@ -38,6 +39,9 @@ _SCALES = (1.0, 1.0, 1.0, 1.0, 128.0, 1 / 1024)
 _EVEN, _EVEN_BY_LETTER = 0.7, 0.3
 """The share of examples that are drawn from random bytes, of a caller's strategy and of shapes by letter. The rest is
 Hypothesis' own, whose liking for simple and repeated values finds what no even draw would."""
+
+PATIENCE = 1.0
+"""Seconds after which a search in a terminal says how far it is: most end before that, and a bar would only flicker."""
 
 _BYTES = 8192
 """Enough for a strategy that draws some thousand numbers; one that wants more is left to Hypothesis."""
@@ -66,7 +70,8 @@ def search(
     None takes a fresh one, which the report names. options: passed on to `check` (kinks, slack, budget, timeout).
 
     Returns a Report with `case` (on a FAIL), `examples` and `inconclusive`. It passes if something could be judged
-    and nothing failed. Raises TypeError or ValueError where target or inputs cannot be used.
+    and nothing failed; its blocks are then those that came nearest to their bounds. In a terminal a bar shows on stderr
+    while it takes longer than a second. Raises TypeError or ValueError where target or inputs cannot be used.
 
     >>> square = (lambda x: x * x, lambda inputs, g: (2 * np.abs(inputs[0]) * g,))
     >>> report = search(square, x=("n",), seed=1)
@@ -100,8 +105,9 @@ def search(
             raise _FailureFound
 
     try:
-        _draw_evenly(judge, tally, even, random.Random(start))
-        judge()  # takes up what the even draws found, through the database, and shrinks it
+        with watching("examples", max_examples, patience=PATIENCE) as tally.watcher:
+            _draw_evenly(judge, tally, even, random.Random(start))
+            judge()  # takes up what the even draws found, through the database, and shrinks it
     except (_FailureFound, Flaky, FlakyFailure, BaseExceptionGroup):
         pass  # the tally holds the smallest; a target that keeps state fails differently when asked again
     except Unsatisfiable as error:
@@ -139,7 +145,10 @@ class _Tally:
         self.smallest: Report | None = None
         self.remake: Callable[[Case], Target] | None = None  # the target of the smallest, for another case
         self.last: Report | None = None
+        self.watcher = Watcher()
         self.resolution = 0.0
+        self.resolutions: dict[str | int, float] = {}  # the coarsest of each input
+        self.blocks: dict[str | int, Block] = {}  # the one of each input that came nearest to its bound
         self.kinks: dict[str, None] = {}
         self.reasons: dict[str, None] = {}
 
@@ -151,6 +160,7 @@ class _Tally:
         self.last = report
         if self.smallest is None:
             self.examples += 1
+            self.watcher.saw(report)
         if report.verdict is Verdict.FAIL:
             self.first = self.first or report
             if self.smallest is None or size_of(case) <= self.size:
@@ -160,11 +170,20 @@ class _Tally:
             if report.verdict is Verdict.PASS:
                 self.passed += 1
                 self.resolution = max(self.resolution, report.resolution)
+                self._keep_worst(report)
                 self.kinks.update(dict.fromkeys(report.kinks))
             else:
                 self.inconclusive += 1
                 self.reasons.update(dict.fromkeys(report.reasons[:1]))
         return report
+
+    def _keep_worst(self, report: Report) -> None:
+        for name, resolution in report.resolutions.items():
+            self.resolutions[name] = max(resolution, self.resolutions.get(name, 0.0))
+        for row in report.blocks:
+            known = self.blocks.setdefault(row.input, row)
+            if (row.margin or 0.0) > (known.margin or 0.0):
+                self.blocks[row.input] = row
 
     def larger(self, case: Case | None) -> Iterator[Report]:
         """Failures with more entries than the smallest: the first there was, and the same target at `case`."""
@@ -190,7 +209,8 @@ class _Tally:
             return replace(self.last, reasons=reasons or self.last.reasons, **counts)
         return Report(
             Verdict.PASS, self.last.target, resolution=self.resolution, kinks=tuple(self.kinks), reasons=reasons,
-            notes=self.last.notes, dtype=self.last.dtype, **counts,
+            notes=self.last.notes, dtype=self.last.dtype, resolutions=self.resolutions,
+            blocks=tuple(self.blocks.values()), **counts,
         )  # fmt: skip
 
 

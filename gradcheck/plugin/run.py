@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gradcheck.plugin.recording import counted
+from gradcheck.progress import Watcher, watching
 from gradcheck.suite import test_target
 
 SUITE = Path(test_target.__file__)
@@ -53,9 +54,10 @@ def main(
     ]
     before = settings.get_current_profile_name()
     settings.register_profile(PROFILE, settings.get_profile("default"), max_examples=examples)
-    teller = Teller(Console(highlight=False))
     try:
-        code = int(pytest.main(arguments, plugins=[teller]))
+        with watching("layers") as watcher:
+            teller = Teller(Console(highlight=False), watcher)
+            code = int(pytest.main(arguments, plugins=[teller]))
     finally:
         settings.load_profile(before)
     if teller.verdicts:
@@ -66,10 +68,14 @@ def main(
 class Teller:
     """A pytest plugin that tells each layer's verdict when it is known."""
 
-    def __init__(self, console: Console) -> None:
-        """The console to print on."""
-        self.console = console
+    def __init__(self, console: Console, watcher: Watcher) -> None:
+        """The console to print on, and who shows how far the run is."""
+        self.console, self.watcher = console, watcher
         self.verdicts: list[dict[str, Any]] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Now it is known how many there are."""
+        self.watcher.expect(len(session.items))
 
     def line(self, text: str, style: str = "") -> None:
         """Print text that can be pasted: neither wrapped nor read as markup."""
@@ -79,6 +85,16 @@ class Teller:
         """A line for a layer that is right, the whole block for one that is not, pytest's words for an error."""
         told = getattr(report, "gradcheck", [])
         self.verdicts += told
+        if told or report.failed:
+            with self.watcher.aside():
+                self.tell(report, told)
+        if report.when == "teardown":
+            words = [verdict["verdict"] for verdict in self.verdicts]
+            counts = {"FAIL": words.count("fail"), "inconclusive": words.count("inconclusive")}
+            self.watcher.show(self.watcher.done + 1, self.watcher.worst, **counts)
+
+    def tell(self, report: pytest.TestReport, told: Sequence[dict[str, Any]]) -> None:
+        """One layer."""
         for verdict in told:
             ref, word = verdict["ref"], verdict["verdict"]
             known = f"  (known: {report.wasxfail})" if hasattr(report, "wasxfail") else ""

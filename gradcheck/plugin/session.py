@@ -9,6 +9,7 @@ import pytest
 from gradcheck.plugin.options import read, usable
 from gradcheck.plugin.selection import expect_failures, split
 from gradcheck.plugin.settings import CHECK, SETTINGS, refuse_unknown, resolve
+from gradcheck.progress import silence
 
 if TYPE_CHECKING:
     from gradcheck.report import Report
@@ -148,7 +149,8 @@ class Session:
         outer, running = running, self
         self.item, self.heard, self.judged_with, self.wrong, self.strict = item, {}, {}, {}, set()
         try:
-            return (yield)
+            with silence():  # pytest says how far it is
+                return (yield)
         finally:
             self.item, running = None, outer
 

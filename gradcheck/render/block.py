@@ -108,7 +108,7 @@ def _table(report: Report, width: int) -> Table:
 
 def _word(row: Block, findings: Iterable[Finding]) -> str:
     """What became of a block; the name of the law that it breaks where its numbers would not say FAIL."""
-    ratio = _ratio(row)
+    ratio = row.margin
     if row.verdict is Verdict.FAIL and (ratio is None or ratio <= 1):
         return next((finding.kind.name for finding in findings if finding.input == row.input), "FAIL")
     return _WORD[row.verdict]
@@ -116,18 +116,14 @@ def _word(row: Block, findings: Iterable[Finding]) -> str:
 
 def _badness(row: Block) -> tuple[int, float]:
     """FAIL, INCONCLUSIVE, PASS; a broken law before numbers, and numbers by how many bounds they are off."""
-    ratio = _ratio(row)
+    ratio = row.margin
     order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
     return order.index(row.verdict), -(float("inf") if ratio is None else ratio)
 
 
-def _ratio(row: Block) -> float | None:
-    return None if row.error is None or not row.bound else row.error / row.bound
-
-
 def _cells(row: Block, word: str, room: int) -> tuple[str, ...]:
     """The row of one block; a dash where nothing was measured."""
-    ratio, name = _ratio(row), place(row.input)
+    ratio, name = row.margin, place(row.input)
     return (
         name if len(name) <= room else f"…{name[1 - room :]}",  # params['encoder…: it is the end that tells them apart
         "×".join(map(str, row.shape)) or "scalar",

@@ -40,9 +40,7 @@ class Seen:
     @cached_property
     def worst(self) -> float:
         """error/bound, the worst of its blocks; infinite for a broken law."""
-        ratios = [finding.severity for finding in self.report.findings]
-        ratios += [row.error / row.bound for row in self.report.blocks if row.error is not None and row.bound]
-        return max(ratios, default=float("nan"))
+        return self.report.margin
 
     @property
     def replay(self) -> str:
@@ -213,10 +211,7 @@ def _unclear(seen: Sequence[Seen]) -> list[tuple[str, str, int]]:
 
 def _margins(seen: Sequence[Seen]) -> list[tuple[str, float]]:
     return [
-        (row.verdict.value, row.error / row.bound)
-        for one in seen
-        for row in one.report.blocks
-        if row.error is not None and row.bound
+        (row.verdict.value, row.margin) for one in seen for row in one.report.blocks if row.margin is not None
     ]
 
 

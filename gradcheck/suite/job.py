@@ -29,6 +29,11 @@ class Job:
     failing: dict[type[Case], tuple[Case, str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
+    @property
+    def done(self) -> int:
+        """How many cases and systems."""
+        return self.cases + len(self.systems)
+
     def pytest_configure(self, config: pytest.Config) -> None:
         """Leave word where the tests find it."""
         config.stash[JOB] = self

@@ -1,18 +1,17 @@
 """The main job of ``gradcheck run``: pytest on the packaged properties, with a progress bar and a summary."""
 
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from gradcheck.backprop import ops
+from gradcheck.progress import watching
 from gradcheck.strategies import wiring
 from gradcheck.suite.job import Job
 from gradcheck.systems import SYSTEMS
@@ -34,12 +33,8 @@ def main(examples: int = 250, seed: int | None = None) -> int:
         raise ValueError(f"examples={examples}: a run needs at least one architecture")
     drawn = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     started = time.monotonic()
-    watcher = Console(file=sys.stderr)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    silent = not watcher.is_terminal
-    with Progress(*columns, console=watcher, disable=silent, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("architectures and systems", total=examples + len(SYSTEMS))
-        job = Job(examples, drawn, watch=lambda: bar.advance(task))
+    with watching("architectures", examples + len(SYSTEMS)) as watcher:
+        job = Job(examples, drawn, watch=lambda: watcher.show(job.done, job.worst, FAIL=len(job.failing)))
         code = int(pytest.main(_arguments(), plugins=[job]))
     _summarise(Console(highlight=False), job, code, time.monotonic() - started)
     return code
@@ -52,7 +47,6 @@ def _arguments() -> list[str]:
         f"--rootdir={SUITE.parent}",
         f"--config-file={os.devnull}",
         "--disable-plugin-autoload",
-        "--capture=sys",  # not fd: the progress bar goes on writing to the real stderr
         "-pno:cacheprovider",
         "-pno:terminal",
     ]

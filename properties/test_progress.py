@@ -1,0 +1,91 @@
+"""Progress: a bar in a terminal, silence elsewhere, and the worst margin either way."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from gradcheck.progress import silence, watching
+from gradcheck.report import Block, Report, Verdict
+
+
+def report(verdict: Verdict, error: float) -> Report:
+    return Report(verdict, "f", blocks=(Block("x", (1,), "float64", verdict, None, 1.0, 1.0 + error, 1e-3),))
+
+
+def run(*, terminal: bool) -> tuple[str, str]:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=terminal, width=120, color_system=None)
+    with watching("layers", 4, console) as watcher:
+        for verdict, error in [(Verdict.PASS, 1e-6), (Verdict.FAIL, 1.0), (Verdict.INCONCLUSIVE, 0.0)]:
+            watcher.saw(report(verdict, error))
+        watcher.saw(None)
+    return out.getvalue(), watcher.margin
+
+
+def test_a_terminal_sees_a_bar_with_count_and_worst_margin() -> None:
+    """What is watched, how many of how many, and how far the worst is from its bound."""
+    text, margin = run(terminal=True)
+    assert "layers" in text
+    assert "4/4" in text
+    assert margin == "worst error/bound 1e+03, 1 FAIL, 1 inconclusive"
+    assert margin in text
+
+
+def test_what_is_no_terminal_sees_nothing() -> None:
+    """A log or a pipe gets no bar, and the counts are kept all the same."""
+    text, margin = run(terminal=False)
+    assert text.strip() == ""
+    assert margin == "worst error/bound 1e+03, 1 FAIL, 1 inconclusive"
+
+
+def test_the_bar_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """stdout is for what a script reads."""
+    with watching("layers") as watcher:
+        watcher.saw(report(Verdict.PASS, 0.0))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_search_inside_moves_the_bar_of_the_run_and_brings_none_of_its_own() -> None:
+    """Half of the second layer's examples: one and a half of four, and the worst of them all."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    with watching("layers", 4, console) as outer:
+        outer.saw(report(Verdict.PASS, 1e-6))
+        with watching("examples", 10) as inner:
+            for _ in range(5):
+                inner.saw(report(Verdict.PASS, 5e-4))
+            assert outer._bar is not None
+            assert outer._bar.tasks[0].completed == 1.5
+            assert inner._bar is None
+        outer.saw(report(Verdict.PASS, 1e-6))
+    assert outer.margin == "worst error/bound 0.5"
+    assert outer.done == 2
+
+
+def test_what_is_taken_up_again_does_not_count_as_fast() -> None:
+    """A campaign that finds 9000 of its cells done does not say that it did them in a moment."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, color_system=None)
+    with watching("cells", 10_000, console) as watcher:
+        watcher.show(9000, 0.1)
+        assert watcher._bar is not None
+        assert watcher._bar.tasks[0].completed == 9000
+        assert not watcher._bar.tasks[0].speed
+
+
+def test_the_bar_fits_80_columns_with_everything_it_says() -> None:
+    """It is the bar itself that gives way."""
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    with watching("architectures", 10_000, console) as watcher:
+        watcher.show(9999, 1234.5, FAIL=3, inconclusive=12)
+    for words in ("architectures", "9999/10000", "worst error/bound 1e+03, 3 FAIL, 12 inconclusive"):
+        assert words in out.getvalue()
+
+
+def test_where_others_show_progress_there_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As inside a test of pytest, -s or not."""
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(isatty=lambda: pytest.fail("nobody asks"), fileno=lambda: 2))
+    with silence(), watching("examples", 3) as watcher:
+        watcher.saw(report(Verdict.PASS, 0.0))
+        assert watcher._bar is None
