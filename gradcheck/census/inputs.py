@@ -73,7 +73,7 @@ DICTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"hparam\w*", ({"stride": 1, "pad": 1, "f": 2}, {"stride": 2, "pad": 1, "f": 2}, {"stride": 1, "pad": 0, "f": 3})),
     (r"mode|pool_mode", ("max", "average", "train")),
     (r"activation\w*", ACTIVATIONS),
-    (r"keep_prob|p|drop\w*|ratio|rate", (0.5, 0.25)),
+    (r"keep_prob|p|(?:p_)?drop\w*|ratio|rate", (0.5, 0.25)),
     (r"reg|lambd?a?|alpha", (0.1,)),
     (r"eps|epsilon", (1e-5, 0.1)),
     (r"strides?|s", (1, 2, (1, 1), (2, 2))),
@@ -86,7 +86,7 @@ DICTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
 
 _WINDOW = re.compile(r"conv|pool|im2col|spatial|2d|image|upsampl|unpool|patch|deconv|lrn|flatten", re.IGNORECASE)
 _SEQUENCE = re.compile(r"rnn|lstm|gru|time|temporal|atten|sequence|recurrent|transformer|positional|1d", re.IGNORECASE)
-_IDS = re.compile(r"embed|lookup|onehot|one_hot", re.IGNORECASE)
+_IDS = re.compile(r"embed|lookup|onehot|one_hot|token|vocab|word", re.IGNORECASE)
 _LOSS = re.compile(
     r"loss|entropy|mse|mae|error|cost|criterion|hinge|nll|kldiv|huber|bce|svm|softmax_?(?:with|cross)|rmse",
     re.IGNORECASE,
@@ -125,7 +125,7 @@ def data(name: str) -> tuple[Input, ...]:
         return (*_IMAGES, *_ROWS, *_STEPS)
     if _SEQUENCE.search(name) and not re.search("step|cell", name, re.IGNORECASE):
         return (*_STEPS, *_ROWS, *_IMAGES, *_ONE, *ids)
-    return (*_ROWS, *_STEPS, *_IMAGES[:4], *_ONE, Input("positive", (3, 4)), *ids)
+    return (*_ROWS, *_STEPS, *_IMAGES[:4], *_ONE, Input("positive", (3, 4)))
 
 
 def is_loss(name: str, inputs: tuple[str, ...]) -> bool:

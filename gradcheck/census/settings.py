@@ -111,7 +111,7 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
             for array in value if isinstance(value, tuple) else (value,):
                 if np.asarray(array).dtype.kind not in "fc" or not np.all(np.isfinite(array)):
                     raise ValueError("its value is not of finite floating-point numbers")
-            if not _depends(bound, value, setting.drawn(2)):
+            if not any(_depends(bound, value, setting.drawn(number)) for number in range(2, 6)):
                 raise ValueError("its value does not depend on what it is given")
             if SOFTMAX.search(candidate.name) and _for_one_example(value):
                 raise ValueError("its value sums to one over all examples: it is made for one")
@@ -132,7 +132,9 @@ def _for_one_example(softmax: Any) -> bool:
 
 
 def _depends(bound: Target, value: Any, others: tuple[Any, ...]) -> bool:
-    """Whether a target has another value at other inputs; one that does not is a base class, or not called as meant."""
+    """Whether a target has another value at other inputs. At one pair of points a right one may not, if all its units
+    are off there; at several, it is a base class, or not called as meant.
+    """
     arrays = tuple(x for x in others if isinstance(x, np.ndarray))
     if len(arrays) != len(others) or (bound.inputs and len(bound.inputs) != len(others) + len(bound.parameters)):
         return True  # settings among the inputs: not asked
