@@ -3,6 +3,7 @@
 import io
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from rich.console import Console
 
 from gradcheck.__main__ import main
 from gradcheck.census import Counted, census
-from gradcheck.census.inputs import Input, answers, is_loss, of_input
+from gradcheck.census.discover import Candidate
+from gradcheck.census.inputs import Input, answers, data, is_loss, of_input
 from gradcheck.census.judge import Seen
+from gradcheck.census.settings import Setting, tried
 from gradcheck.census.table import show
 
 SHOP = Path(__file__).parent / "zoo_packages" / "shop"
@@ -179,6 +182,30 @@ def test_what_is_drawn_is_of_its_domain_and_never_an_even_row() -> None:
         assert set(Input("onehot", (3, 4)).drawn(number).sum(-1)) == {1.0}
         assert Input("labels", (50,), 4).drawn(number).max() < 4
         assert Input("positive", (50,)).drawn(number).min() > 0
+
+
+def test_integers_are_ids_only_where_a_name_says_so() -> None:
+    """A network that takes whole numbers too is not judged with them: its gradients are meant for numbers."""
+    assert data("WordEmbedding")[0].domain == "labels"
+    assert all(x.domain != "labels" for x in data("MLP"))
+
+
+def test_units_that_are_off_at_first_are_seen_at_another_point() -> None:
+    """Nothing of a right layer moves where all its units are off; a base class never moves."""
+    setting = Setting((), (Input("real", (3, 4)),))
+    highest = [setting.drawn(number)[0].max() for number in range(6)]
+    edge = max(highest[0], highest[2])
+    assert edge < max(highest)
+
+    def ramp(x: Any) -> Any:
+        return np.maximum(x - edge, 0), lambda dout: dout * (x > edge)
+
+    def flat(x: Any) -> Any:
+        return x * 0, lambda dout: dout * 0
+
+    ramps, flats = (Candidate(f.__name__, lambda f=f: f, (), ("x",)) for f in (ramp, flat))
+    assert tried(ramps, setting) == (None, "")
+    assert "does not depend" in str(tried(flats, setting)[0])
 
 
 def test_labels_are_told_by_their_names() -> None:
