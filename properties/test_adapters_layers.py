@@ -9,9 +9,10 @@ from properties.zoo.calls import CALLS
 from properties.zoo.functions import PAIRS
 from properties.zoo.losses import HABITS, LOSSES
 from properties.zoo.objects import SPECIMENS, STEPPING
+from properties.zoo.scalars import SCALARS
 from properties.zoo.surprises import SURPRISES
 
-EVERY = [*SPECIMENS, *STEPPING, *CALLS, *PAIRS, *LOSSES, *HABITS, *SURPRISES]
+EVERY = [*SPECIMENS, *STEPPING, *CALLS, *SCALARS, *PAIRS, *LOSSES, *HABITS, *SURPRISES]
 FAULTS = {"zero": lambda g: 0 * g, "sign": lambda g: -g, "hundredth": lambda g: 1.01 * g}
 PLANTED = [(s, which) for s in EVERY for which in s.gradients]
 IN_TURN = [(s, which, list(FAULTS)[i % 3]) for i, (s, which) in enumerate(PLANTED)]

@@ -222,6 +222,40 @@ def test_a_layer_that_returns_its_pullback_needs_no_adapter_named() -> None:
         check(Broken, X)
 
 
+def test_a_number_that_cannot_be_an_array_is_said_to_be_unjudged() -> None:
+    """Where a layer insists on its number, or keeps it where nothing can be put."""
+
+    class Insisting:
+        def __init__(self) -> None:
+            self.alpha = 0.25
+
+        def forward(self, x):
+            if not isinstance(self.alpha, float):
+                raise TypeError("alpha must be a float")
+            return self.alpha * x
+
+        def backward(self, dout):
+            self.dalpha = 7.0
+            return dout / 4
+
+    class Fixed:
+        def __init__(self) -> None:
+            self.params = (0.25,)
+
+        def forward(self, x):
+            self.x = x
+            return self.params[0] * x
+
+        def backward(self, dout):
+            self.grads = ((dout * self.x).sum(),)
+            return dout * self.params[0]
+
+    report = check(Insisting, X)
+    assert report.verdict is Verdict.PASS
+    assert "alpha is a number, with a gradient dalpha: not judged; an array would be" in report.notes
+    assert "params[0] is a number, with a gradient grads[0]: not judged; an array would be" in check(Fixed, X).notes
+
+
 def test_a_gradient_of_zero_is_not_said_to_accumulate() -> None:
     """A bias before a normalisation has none, but for rounding."""
 

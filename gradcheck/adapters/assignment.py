@@ -11,7 +11,7 @@ from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.naming import GRADIENTS
 from gradcheck.adapters.observe import Observed, Parameter
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs, same_shape
-from gradcheck.adapters.passes import is_label
+from gradcheck.adapters.passes import Performance, is_label
 from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.walk import Array, Path, Step, arrays, numbers, places, spelled
 
@@ -30,27 +30,27 @@ class Assignment:
     notes: list[str] = field(default_factory=list)
 
 
-def assigned(
-    parameters: Mapping[str, Parameter],
-    inputs: Sequence[Leaf],
-    returned: list[Candidate],
-    before: Mapping[Path, Array],
-    after: Aftermath,
-    twice: Aftermath,
-    given: Mapping[str, str] | None,
-    arguments: Sequence[Any],
-) -> Assignment:
-    """Who has which gradient.
+@dataclass(frozen=True)
+class Run:
+    """A forward, a backward and what that returned, and a backward with the cotangents doubled."""
 
-    inputs: those that may have one; returned: what backward returned; before: the arrays of the layer before it ran;
-    twice: the same with cotangents doubled; given: the places that the caller named; arguments: what forward was given.
+    done: Performance
+    after: Aftermath
+    returned: list[Candidate]
+    twice: Aftermath
+
+
+def assigned(
+    parameters: Mapping[str, Parameter], inputs: Sequence[Leaf], run: Run, given: Mapping[str, str] | None
+) -> Assignment:
+    """Who has which gradient. inputs: those that may have one; given: the places that the caller named.
 
     By name first, returned or kept or handed to an optimiser; then what is left of the returned ones, by order and
     shape; then what was kept, by shape alone; at last what a step inside backward changed.
     """
-    found = Assignment()
+    found, after, before = Assignment(), run.after, arrays(run.done.layer)
     these = [array for name in parameters for array in (after.before[name], after.now[name])]
-    returned = [c for c in returned if len(c.path) < 3 or not any(c.array is array for array in these)]  # (W, dW)
+    returned = [c for c in run.returned if len(c.path) < 3 or not any(c.array is array for array in these)]  # (W, dW)
     own = {path for p in parameters.values() for path in p.paths}
     everything = [
         Candidate(path, path, array)
@@ -87,13 +87,13 @@ def assigned(
     wanted = inputs
     if len(free) < len(inputs):  # y beside x is an input like any other where backward has a gradient of it
         wanted = [leaf for leaf in inputs if not is_label(leaf[1], [name for _, name, _ in inputs])]
-    found.of_inputs = by_argument(after.returned, arguments)
+    found.of_inputs = by_argument(after.returned, run.done.inputs)
     if not found.of_inputs:
         found.of_inputs = {i: c.path for i, c in of_inputs(free, [(i, n, a.shape) for i, n, a in wanted]).items()}
     if given is not None:
         return found
     left = [c for c in returned if c.path not in (*found.of_parameters.values(), *found.of_inputs.values())]
-    doubling = [c for c in kept if _doubles(c, twice)]
+    doubling = [c for c in kept if _doubles(c, run.twice)]
     for candidates in (left, doubling):
         rest = {name: p for name, p in parameters.items() if name not in found.of_parameters}
         for name, parameter in rest.items():

@@ -157,7 +157,7 @@ def _influential(observed: Observed, inputs: tuple[Any, ...], skip: set[Path]) -
         origin = values(observed.passes.perform(copied(observed.layer), copy.deepcopy(inputs)))
     found: dict[str, Parameter] = {}
     for parameter in groups.values():
-        if skip.isdisjoint(parameter.paths) and _alters(observed, parameter.array, inputs, origin):
+        if skip.isdisjoint(parameter.paths) and alters(observed, parameter.array, inputs, origin):
             parameter.paths.sort(key=_telling)
             name = parameter.name if parameter.name not in found else spelled(parameter.paths[0])
             found[name] = parameter
@@ -169,7 +169,7 @@ def _telling(path: Path) -> tuple[bool, int]:
     return isinstance(path[-1].key, int), len(path)
 
 
-def _alters(observed: Observed, array: Array, inputs: tuple[Any, ...], origin: list[Array]) -> bool:
+def alters(observed: Observed, array: Array, inputs: tuple[Any, ...], origin: list[Array]) -> bool:
     """A small change first, which keeps a variance positive; a large one for what a small one cannot push over zero."""
     for size in (2.0**-10, 1.0):
         spread = np.random.default_rng(0).uniform(0.5, 1.5, array.shape)

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
-from gradcheck.adapters.assignment import Assignment, Grads, Leaf, Params, assigned, chosen
+from gradcheck.adapters.assignment import Assignment, Grads, Leaf, Params, Run, assigned, chosen
 from gradcheck.adapters.methods import entered, spell, written
 from gradcheck.adapters.observe import Observed, observe, start_from_zero, vary_constants
 from gradcheck.adapters.pairing import laid_out
 from gradcheck.adapters.passes import Passes, Performance
 from gradcheck.adapters.prepare import seeded
+from gradcheck.adapters.scalars import with_scalars
 from gradcheck.adapters.summary import held_fixed, in_words
-from gradcheck.adapters.walk import Array, arrays
+from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
 
 
@@ -79,33 +80,24 @@ def recognise(
         raise
     if params is not None:
         observed.parameters = chosen(observed, params)
+    run, cotangents = _run(observed, inputs)
+    if params is None:
+        as_it_was, observed = observed, with_scalars(observed, inputs, run)
+        run, cotangents = (run, cotangents) if observed.layer is as_it_was.layer else _run(observed, inputs)
     known = [*observed.parameters, *(name for _, name, _ in leaves)]
     unknown = [item for item in frozen if isinstance(item, str) and item not in known]
     if unknown:
         there = ", ".join(map(str, known)) or "no parameter and no named input"
         raise ValueError(f"frozen names {unknown[0]!r}, and the layer has {there}; name one of these")
-    with seeded():
-        done = observed.perform(inputs)
-        rng = np.random.default_rng(0)
-        cotangents = [rng.normal(size=np.shape(o)).astype(np.result_type(np.asarray(o), 1.0)) for o in done.outputs]
-        before = arrays(done.layer)
-        try:
-            after = observed.pull(done, cotangents)
-        except Exception as error:
-            if entered(error):
-                raise PassRaisedError(observed, error) from error
-            raise
-        twice = observed.pull(done, [2 * c for c in cotangents])
-    wanted = [(i, name, array) for i, name, array in leaves if i not in frozen and name not in frozen]
-    names = returned_names(written(done.layer, passes.backward))
     places = assigned(
         {} if callable(grads) else {name: p for name, p in observed.parameters.items() if name not in frozen},
-        wanted, laid_out(after.returned, names), before, after, twice, grads if isinstance(grads, Mapping) else None,
-        done.inputs,
-    )  # fmt: skip
+        [(i, name, array) for i, name, array in leaves if i not in frozen and name not in frozen],
+        run,
+        grads if isinstance(grads, Mapping) else None,
+    )
     if not places.of_inputs and not places.of_parameters and not callable(grads):
         raise TypeError(
-            f"{spell(passes.backward)} returned {_describe(after.returned)} and left no gradient on the layer; say "
+            f"{spell(passes.backward)} returned {_describe(run.after.returned)} and left no gradient on the layer; say "
             f"where they are: from_layer(…, backward=lambda layer, cotangent: …, grads=lambda layer: {{'W': …}})"
         )
     vary_constants(observed, list(places.of_parameters))
@@ -116,6 +108,23 @@ def recognise(
     found = Recognised(label, observed, done, after, cotangents, places, grads if callable(grads) else None)
     found.notes = [in_words(found, leaves), *observed.notes, *places.notes, *held_fixed(found, leaves, frozen)]
     return found
+
+
+def _run(observed: Observed, inputs: tuple[Any, ...]) -> tuple[Run, list[Array]]:
+    """Both passes, backward with generic cotangents."""
+    with seeded():
+        done = observed.perform(inputs)
+        rng = np.random.default_rng(0)
+        cotangents = [rng.normal(size=np.shape(o)).astype(np.result_type(np.asarray(o), 1.0)) for o in done.outputs]
+        try:
+            after = observed.pull(done, cotangents)
+        except Exception as error:
+            if entered(error):
+                raise PassRaisedError(observed, error) from error
+            raise
+        twice = observed.pull(done, [2 * c for c in cotangents])
+    names = returned_names(written(done.layer, observed.passes.backward))
+    return Run(done, after, laid_out(after.returned, names), twice), cotangents
 
 
 def _describe(returned: Any) -> str:

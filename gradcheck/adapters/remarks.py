@@ -10,9 +10,8 @@ import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.methods import written
-from gradcheck.adapters.naming import stems
 from gradcheck.adapters.recognise import Recognised
-from gradcheck.adapters.walk import Array, Step, numbers, read, spelled
+from gradcheck.adapters.walk import Array, Step, read
 from gradcheck.adapters.wording import added_in_log
 
 _ALIKE = 1e-6
@@ -21,17 +20,8 @@ _ALIKE = 1e-6
 
 def remarks(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     """Everything that is to be said, a sentence each."""
-    for remark in (_mutates, _steps, _enters_once, _by_design, _plain_numbers, _rounds, _adds_epsilon):
+    for remark in (_mutates, _steps, _enters_once, _by_design, _rounds, _adds_epsilon):
         yield from remark(found, inputs)
-
-
-def _plain_numbers(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
-    """A parameter that is a Python number, with a gradient of its own, is seen; it cannot be moved."""
-    there = {path: path[-1].key for path in numbers(found.after.layer) if isinstance(path[-1].key, str)}
-    for path, name in there.items():
-        gradients = [other for other in there.values() if other != name and name in stems(other)]
-        if gradients:
-            yield f"{spelled(path)} is a number, with a gradient {gradients[0]}: not judged; an array would be"
 
 
 def _rounds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:

@@ -100,17 +100,17 @@ def arrays(root: Any, *, asked: Sequence[str] = ()) -> dict[Path, Array]:
 
 
 def numbers(root: Any) -> dict[Path, float]:
-    """The floats of an object that are no arrays, by path.
+    """The numbers of an object that are no arrays, by path.
 
     >>> from types import SimpleNamespace
     >>> {spelled(path): value for path, value in numbers(SimpleNamespace(dalpha=0.5, steps=3)).items()}
-    {'dalpha': 0.5}
+    {'dalpha': 0.5, 'steps': 3.0}
     """
     return {
         (*path, step): float(value)
         for path, here in places(root)
         for step, value in _inside(here)
-        if isinstance(value, float | np.floating) and not isinstance(value, np.ndarray)
+        if isinstance(value, int | float | np.floating) and not isinstance(value, bool)
     }
 
 

@@ -562,23 +562,6 @@ def backward_is_the_step(twist: Twist) -> Any:
     return Layer
 
 
-def single_numbers(twist: Twist) -> Any:
-    class PReLU:
-        def __init__(self) -> None:
-            self.alpha, self.beta = np.array(0.25), 2.0
-
-        def forward(self, x):
-            self.x = x
-            return self.beta * np.where(x > 0, x, self.alpha * x)
-
-        def backward(self, dout):
-            self.dalpha = float(twist("alpha", self.beta * (dout * np.minimum(self.x, 0)).sum()))
-            self.dbeta = 0.0
-            return twist("x", self.beta * np.where(self.x > 0, dout, self.alpha * dout))
-
-    return PReLU
-
-
 def used_before(twist: Twist) -> Any:
     def make() -> Any:
         layer = created_lazily(twist)()
@@ -618,7 +601,6 @@ SPECIMENS = [
     Specimen("decoys", decoys, (X,), {"w": "w", "x": "x"}, "w in self.grads[0]"),
     Specimen("keeps a view", keeps_a_view, (X,), {"W": "W", "x": "x"}, "W: the same number everywhere"),
     Specimen("backward is the step", backward_is_the_step, (X,), {"W": "weights", "x": "x"}, "gradient returns dx"),
-    Specimen("single numbers", single_numbers, (X,), {"alpha": "alpha", "x": "x"}, "beta is a number, with a gradient"),
     Specimen("list of floats", attributes, (X.tolist(),), DENSE),
     Specimen("columns are examples", columns_are_examples, (X.T,), {**DENSE, "x": "A_prev"}, "means over the batch"),
     Specimen("batch means", batch_means, (X,), DENSE, "means over the batch"),
