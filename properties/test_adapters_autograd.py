@@ -1,6 +1,7 @@
 """from_autograd: the NumPy that HIPS autograd wraps passes, a planted defvjp or defjvp is caught."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -101,6 +102,23 @@ def test_what_autograd_has_wrong_is_found(anp, name, arguments, words):
         pytest.skip("this autograd has it right")
     assert report.findings[0].kind is Kind.RAISES
     assert words in report.findings[0].message
+
+
+@pytest.mark.parametrize("options", [{}, {"order": 2}, {"mode": "forward"}], ids=str)
+def test_outputs_that_depend_on_no_input_have_no_gradient_and_warn_of_nothing(anp, options):
+    """Alone or beside others; autograd warns of them, which is not for whoever asks for a verdict."""
+    functions = [
+        lambda x: np.ones(3),
+        lambda x: (x**2, np.ones(3), 2.0, 3, None),
+        lambda x: {"a": [x**2, 1.5], "b": anp.linalg.slogdet(np.eye(2))},
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for function in functions:
+            report = gradcheck.check(from_autograd(function, **options), X[0])
+            assert report.verdict is Verdict.PASS, str(report)
+        unused = from_autograd(lambda x, y: (x**2, np.ones(3)), **options)
+        assert gradcheck.check(unused, X[0], Y[0]).verdict is Verdict.PASS
 
 
 # -- planted -----------------------------------------------------------------------------------------------------------

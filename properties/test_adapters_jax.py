@@ -165,6 +165,12 @@ def test_complex_gradients_are_recognised_as_jaxs(jax):
     assert any("as JAX has them" in note for note in report.notes)
 
 
+def test_arrays_in_the_other_byte_order_are_judged(jax):
+    """JAX takes none of them, and is given what they hold."""
+    report = gradcheck.check(from_jax(jax.numpy.sin), X[0].astype(X.dtype.newbyteorder("S")))
+    assert report.verdict is Verdict.PASS, str(report)
+
+
 def test_frozen_inputs_are_held(jax):
     """By position, by name, or by the path of a leaf."""
     for frozen in (1, "b", "a['p']"):

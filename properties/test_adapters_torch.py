@@ -287,6 +287,57 @@ def test_a_function_that_needs_contiguous_tensors_is_caught(torch):
     assert "view size is not compatible" in report.findings[0].message
 
 
+def test_a_forward_that_wants_its_inputs_in_order_is_not_accused(torch):
+    """x.view(-1) refuses a transposed x by itself; a backward that refuses a transposed cotangent is caught."""
+    assert gradcheck.check(from_torch(lambda x: x.view(-1)), normal(4, 3)).verdict is Verdict.PASS
+
+    class Particular(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 2 * g.view(-1).view(g.shape)
+
+    assert gradcheck.check(Particular, normal(4, 3)).findings[0].kind is Kind.RAISES
+
+
+def test_buffers_follow_the_inputs_where_there_are_no_parameters(torch):
+    """A normalisation without scale and shift is judged in the dtype of its inputs, as one that has them is."""
+    for module in (torch.nn.BatchNorm1d(3, affine=False), torch.nn.BatchNorm1d(3, affine=False).eval()):
+        for dtype, resolution in (("float64", 1e-8), ("float32", 1e-3)):
+            report = gradcheck.check(module, normal(4, 3).astype(dtype))
+            assert (report.verdict, report.dtype) == (Verdict.PASS, dtype), str(report)
+            assert report.resolution < resolution
+        assert module.running_mean.dtype is torch.float32
+
+
+@pytest.mark.parametrize("options", [{}, {"order": 2}, {"mode": "forward"}], ids=str)
+def test_generators_of_ones_own_are_seeded_and_put_back(torch, options):
+    """Held by a module or its part, closed over, bound to, or given: every call draws the same numbers."""
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state()
+
+    class Noisy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = generator
+
+        def forward(self, x):
+            return x**2 * torch.rand(x.shape, generator=self.own, dtype=x.dtype)
+
+    def given(x, generator):
+        return x**2 * torch.rand(x.shape, generator=generator, dtype=x.dtype)
+
+    for function in (Noisy(), torch.nn.Sequential(Noisy()), Noisy().forward, lambda x: given(x, generator)):
+        report = gradcheck.check(from_torch(function, **options), normal(4, 3))
+        assert report.verdict is Verdict.PASS, str(report)
+        assert any("random numbers are drawn" in note for note in report.notes)
+    assert gradcheck.check(from_torch(given, **options), normal(4, 3), generator).verdict is Verdict.PASS
+    assert torch.equal(generator.get_state(), before)
+
+
 def test_tensors_that_require_grad_are_judged_alone(torch):
     """As in torch.autograd.gradcheck: where some tensors require grad the others are held."""
     x, y = torch.randn(3, dtype=torch.float64, requires_grad=True), torch.randn(3, dtype=torch.float64)

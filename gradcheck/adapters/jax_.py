@@ -66,7 +66,7 @@ def from_jax(
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
         flat = flattened(inputs, names, _is_array, frozen, label, _walk)
-        arrays = [np.array(leaf) for leaf in flat.originals]
+        arrays = [np.array(leaf, dtype=leaf.dtype.newbyteorder("=")) for leaf in flat.originals]  # JAX knows no other
         moving = [_floats(a) and i not in flat.frozen for i, a in enumerate(arrays)]
         floats = [leaf for leaf, moves in zip(flat.originals, moving, strict=True) if moves]
         notes = []

@@ -16,7 +16,7 @@ import numpy as np
 from gradcheck.adapters.derivatives import bound, cotangents_like, defined, derivative, unbound
 from gradcheck.adapters.flat import Array, Flat, flattened, framework
 from gradcheck.adapters.tensors import array_of, tensor_of
-from gradcheck.adapters.torch_call import Call, Gradient, floats
+from gradcheck.adapters.torch_call import Call, Gradient, floats, generators_of
 from gradcheck.adapters.torch_module import Functional, functional
 from gradcheck.adapters.trees import leaves
 from gradcheck.target import Target, name_of, names_of
@@ -136,6 +136,7 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     given = [_tensor(leaf) for leaf in flat.originals]
     asked = any(t.requires_grad for t in given)
     moving = [floats(t) and i not in flat.frozen and (t.requires_grad or not asked) for i, t in enumerate(given)]
+    generators = generators_of(function, flat.tree)
     homes = [leaf for leaf in flat.originals if isinstance(leaf, torch.Tensor)]
     parameters: dict[str, Array] = {}
     padding: dict[int, tuple[int, Array]] = {}
@@ -152,7 +153,7 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
     arrays, names = [array_of(t) for t in given], [*flat.names]
     moving += [True] * len(parameters)
     run = _Run(function, flat, [tensor_of(a, "cpu").dtype for a in (*arrays, *parameters.values())])
-    call = Call(run, moving, device, {len(arrays) + i: row for i, row in padding.items()})
+    call = Call(run, moving, device, {len(arrays) + i: row for i, row in padding.items()}, generators)
     outputs: list[Array] = []
     try:
         outputs = call.outputs([*arrays, *parameters.values()])
@@ -170,7 +171,7 @@ def _bound(function: Any, flat: Flat, label: str, order: int, mode: str) -> tupl
         moving = [*moving[: len(arrays)], *[True] * len(cotangents), *moving[len(arrays) :]]
         gradient = Gradient(run, call.moving, len(arrays))
         held = {i + len(cotangents): row for i, row in call.held.items()}
-        call = Call(gradient, moving, device, held, call.draws)
+        call = Call(gradient, moving, device, held, generators, call.draws)
         arrays, names = [*arrays, *cotangents.values()], [*names, *cotangents]
     target = bound(label, call, moving, (*names, *parameters), parameters, notes, mode)
     if (order, mode) != (1, "reverse"):

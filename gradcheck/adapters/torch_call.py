@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 from gradcheck.adapters.derivatives import Back, Pushforward
 from gradcheck.adapters.flat import Array
 from gradcheck.adapters.tensors import array_of, tensor_of
+from gradcheck.adapters.trees import leaves
 
 
 class Run(Protocol):
@@ -27,6 +29,8 @@ class Run(Protocol):
         """
 
 
+_EMPTY = types.CellType()
+
 _FORWARD_SEED, _BACKWARD_SEED = 0, 1
 """Not the same: a backward that draws its dropout mask anew, rather than remember it, has to be caught."""
 
@@ -36,23 +40,25 @@ class Call:
     """run: from leaf tensors to output tensors. moving: which of them are differentiated. device: where they live.
 
     `held`: rows of embeddings that have no gradient by design, with what they hold, by the position of the table.
-    `draws`: random numbers are drawn, which fill memory in its order: inputs are laid out in C order, so that the same
-    values get the same mask.
+    `generators`: the function's own, beside torch's. `draws`: random numbers are drawn, which fill memory in its order:
+    inputs are laid out in C order, so that the same values get the same mask.
     """
 
     run: Run
     moving: Sequence[bool]
     device: Any
     held: Mapping[int, tuple[int, Array]]
+    generators: Sequence[Any] = ()
     draws: bool = False
 
     def outputs(self, arrays: Sequence[Array]) -> list[Array]:
         """The outputs on the path that backward would follow: in grad mode, the inputs requiring grad."""
         torch: Any = sys.modules["torch"]
-        with state(_FORWARD_SEED):
-            before = torch.get_rng_state()
+        with state(_FORWARD_SEED, self.generators) as watched:
+            before = [generator.get_state() for generator in watched]
             outputs = [array_of(o) for o in self.run(self._tensors(arrays))]
-            self.draws = self.draws or not torch.equal(before, torch.get_rng_state())
+            states = zip(before, watched, strict=True)
+            self.draws = self.draws or not all(torch.equal(b, generator.get_state()) for b, generator in states)
         return outputs
 
     def linearize(self, arrays: Sequence[Array]) -> Back:
@@ -60,13 +66,13 @@ class Call:
 
         The cotangent tensor has the memory of the cotangent given: a backward that writes into it is seen to.
         """
-        with state(_FORWARD_SEED):
+        with state(_FORWARD_SEED, self.generators):
             tensors = self._tensors(arrays)
             outputs = self.run(tensors)
         wanted = [t for t, moves in zip(tensors, self.moving, strict=True) if moves]
 
         def back(cotangents: tuple[Array, ...]) -> list[Array]:
-            with state(_BACKWARD_SEED):
+            with state(_BACKWARD_SEED, self.generators):
                 given = [tensor_of(c, o.device) for c, o in zip(cotangents, outputs, strict=True)]
                 found = self.run.within(tensors, lambda: gradients(outputs, wanted, given, retain_graph=True))
                 return [array_of(g) for g in found]
@@ -79,7 +85,7 @@ class Call:
         dual = torch.autograd.forward_ad
 
         def push(position: int, tangent: Array) -> list[Array]:
-            with state(_FORWARD_SEED), dual.dual_level():
+            with state(_FORWARD_SEED, self.generators), dual.dual_level():
                 tensors = self._tensors(arrays)
                 tensors[position] = dual.make_dual(tensors[position], tensor_of(tangent, self.device))
                 outputs = [(o, dual.unpack_dual(o).tangent) for o in self.run(tensors)]
@@ -140,9 +146,13 @@ def floats(tensor: Any) -> bool:
 
 
 @contextlib.contextmanager
-def state(seed: int) -> Iterator[None]:
-    """Grad mode on, the generators seeded, warnings kept from the caller; afterwards all is as it was."""
+def state(seed: int, generators: Sequence[Any] = ()) -> Iterator[list[Any]]:
+    """Grad mode on, torch's generators and these seeded, warnings kept from the caller; afterwards all is as it was.
+
+    Yields the generators of the CPU and those given.
+    """
     torch: Any = sys.modules["torch"]
+    before = [generator.get_state() for generator in generators]
     devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     random_state = torch.random.fork_rng(devices=devices)
     with torch.inference_mode(False), torch.enable_grad(), random_state, warnings.catch_warnings():
@@ -150,4 +160,22 @@ def state(seed: int) -> Iterator[None]:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed formats the stack for CUDA: 9 ms in a deep one
         if devices:
             torch.cuda.manual_seed_all(seed)
-        yield
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield [torch.default_generator, *generators]
+        finally:
+            for generator, known in zip(generators, before, strict=True):
+                generator.set_state(known)
+
+
+def generators_of(function: Any, inputs: Any) -> list[Any]:
+    """torch.Generators that a function can be seen to draw from: of a module and its parts, of what a function closes
+    over or is bound to, and among the inputs.
+    """
+    torch: Any = sys.modules["torch"]
+    owners = [*function.modules()] if isinstance(function, torch.nn.Module) else [getattr(function, "__self__", None)]
+    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if cell != _EMPTY]
+    held = [value for owner in owners for value in getattr(owner, "__dict__", {}).values()]
+    seen = [*cells, *held, *(leaf for _, leaf in leaves(inputs))]
+    return list({id(value): value for value in seen if isinstance(value, torch.Generator)}.values())
