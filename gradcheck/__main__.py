@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     layers.add_argument("--dtype", action="append", metavar="DTYPE", help="float64, float32, float16, bfloat16 …")
     layers.add_argument("--xfails", metavar="FILE", help="known failures, as pytest's --gradcheck-xfails takes them")
     layers.add_argument("--strict", action="store_true", default=None, help="fail where nothing could be told")
+    layers.add_argument("--plot", action="store_true", default=None, help="draw the V-curve and the wrong entries")
     layers.add_argument("--report", metavar="PATH", help="write the verdicts to PATH, .html or .jsonl")
 
     systems = commands.add_parser(
@@ -246,7 +247,7 @@ def _replay(parser: Parser, paths: list[str], target: str | None = None, plot: b
         if again.report is not None and (len(done) == 1 or plot):
             show(again.report, console)
         if again.look is not None:
-            console.print(drawn(again.look, console.width), soft_wrap=True)
+            console.print("\n" + drawn(again.look, console.width), soft_wrap=True)
     if len(done) != 1:
         counts = [(sum(again.word is word for again in done), word.value) for word in replay.Word]
         console.print(", ".join(f"{count} {word}" for count, word in counts if count) or "No failure is recorded here.")

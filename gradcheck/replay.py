@@ -1,7 +1,7 @@
 """Replay: judge recorded failures again, and say of each whether it is fixed, still failing or changed.
 
-The target is imported by the name in the record, as `gradcheck run` imports it, and its inputs are the recorded ones;
-nothing else of a record plays a part.
+The target is imported by the name in the record, as `gradcheck run` imports it, or the test is run that asked about it;
+its inputs are the recorded ones, and nothing else of a record plays a part.
 """
 
 import enum
@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradcheck.render.records import Record, case_of, read, report_of
+from gradcheck.render.records import Record, case_of, look_of, read, report_of
 from gradcheck.report import Report, Verdict
 
 if TYPE_CHECKING:
+    from gradcheck.judge.case import Case
     from gradcheck.judge.closer import Look
 
 
@@ -67,32 +68,23 @@ def choose(paths: Sequence[str]) -> tuple[list[Record], list[str]]:
 def replay(made: Record, target: str | None = None, *, closer: bool = False) -> Replay:
     """Judge the case of one record again, of the target that it names or of `target`, "module:attr".
 
-    Every seed that the judge may have had is tried, and the worst verdict counts. closer: take a closer look as well.
+    Every seed that the judge may have had is tried, and the worst verdict counts; a test has its own. closer: take a
+    closer look as well.
     What cannot be replayed (no case was kept, a target that is not there) is UNKNOWN, with the reason.
     """
-    from gradcheck.judge import check
-    from gradcheck.judge.case import Case, seed_of
-    from gradcheck.judge.closer import look
-    from gradcheck.judge.search import maker
+    from gradcheck.judge.case import Case
 
-    before = report_of(made)
+    before, ref = report_of(made), target or str(made["ref"])
     try:
         recorded = case_of(made)
         case = Case(recorded.inputs, recorded.sizes)
-        options = dict(made.get("options") or {})
-        frozen = options.pop("frozen", ())
-        layer = _layer(target or str(made["ref"]))
-        built = maker(layer, list(case.sizes), frozen)(layer, case)
-        seeds = dict.fromkeys([before.seed or 0, seed_of(case)])
-        reports = [check(built, *case.inputs, seed=seed, **options) for seed in seeds]
+        judged = _test if _is_test(ref) else _layer
+        report, look = judged(ref, before, case, dict(made.get("options") or {}), closer)
     except Unresolved as error:
         return Replay(made, Word.UNKNOWN, reason=str(error))
     except (ValueError, TypeError) as error:
         return Replay(made, Word.UNKNOWN, reason=f"{made['ref']}: {error}")
-    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-    report = min(reports, key=lambda one: order.index(one.verdict))
-    seen = look(built, *case.inputs, report=report) if closer and report.verdict is not Verdict.PASS else None
-    return Replay(made, _word(before, report), report, look=seen)
+    return Replay(made, _word(before, report), report, look=look)
 
 
 def exit_code(replays: Iterable[Replay]) -> int:
@@ -105,12 +97,46 @@ class Unresolved(Exception):  # noqa: N818 - a state of the record, told in the 
     """The target that a record names cannot be had; the message says why."""
 
 
-def _layer(ref: str) -> Any:
-    """What "module:attr", or "module:attr[name]" for one of several, names today."""
+def _is_test(ref: str) -> bool:
+    """path/to/test_file.py::test_name, where others say package.module:attribute."""
+    return "::" in ref
+
+
+def _test(ref: str, before: Report, case: "Case", _: dict[str, Any], closer: bool) -> "tuple[Report, Look | None]":
+    """What the test of this id says of its target at the case, by the settings that the test has today."""
+    from gradcheck.plugin.rerun import rerun
+
+    if not Path(ref.partition("::")[0]).exists():
+        raise Unresolved(f"there is no {ref.partition('::')[0]} here: run this where pytest was run, in its rootdir")
+    again = rerun(ref, before.target, case, closer=closer)
+    if again.report is None:
+        remedy = f"run pytest {shlex.quote(ref)}, or name its layer with --target MODULE:ATTR"
+        raise Unresolved(f"{again.reason}; {remedy}")
+    return again.report, look_of({"look": again.look})
+
+
+def _layer(
+    ref: str, before: Report, case: "Case", options: dict[str, Any], closer: bool
+) -> "tuple[Report, Look | None]":
+    """What the judge says of the layer that "module:attr" names, or "module:attr[name]" for one of several."""
+    from gradcheck.judge import check
+    from gradcheck.judge.case import seed_of
+    from gradcheck.judge.closer import look
+    from gradcheck.judge.search import maker
+
+    layer, frozen = _resolved(ref), options.pop("frozen", ())
+    built = maker(layer, list(case.sizes), frozen)(layer, case)
+    seeds = dict.fromkeys([before.seed or 0, seed_of(case)])
+    reports = [check(built, *case.inputs, seed=seed, **options) for seed in seeds]
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    report = min(reports, key=lambda one: order.index(one.verdict))
+    return report, look(built, *case.inputs, report=report) if closer and not report else None
+
+
+def _resolved(ref: str) -> Any:
+    """The layer of that name today."""
     from gradcheck.suite.targets import TargetError, resolve
 
-    if "::" in ref:
-        raise Unresolved(f"{ref} is a test: run pytest {shlex.quote(ref)}, or name its layer with --target MODULE:ATTR")
     spec = ref.partition("[")[0]
     try:
         found = dict(resolve(spec))

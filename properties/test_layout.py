@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "progress", "report",
     },
     "catalogues": {"adapters", "target"},
-    "replay": {"suite", "render", "judge", "judge.search", "report"},
+    "replay": {"plugin", "suite", "render", "judge", "judge.search", "report"},
     "plugin": {
         "suite", "render", "cost", "strategies", "adapters", "judge.search", "judge", "target", "progress", "report",
     },

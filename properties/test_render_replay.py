@@ -117,7 +117,7 @@ def test_another_layer_can_be_judged_at_the_recorded_inputs(made: dict[str, Any]
     [
         ({"ref": "gone_from_here:dense"}, "gone_from_here:dense: there is no module gone_from_here to import"),
         ({"ref": "zoo_of_replay:gone"}, "has no attribute gone"),
-        ({"ref": "tests/test_a.py::test_b"}, "tests/test_a.py::test_b is a test: run pytest tests/test_a.py::test_b"),
+        ({"ref": "tests/test_a.py::test_b"}, "there is no tests/test_a.py here: run this where pytest was run"),
         ({"case": None}, "the record has no case"),
         ({"case": {"python": "Case", "sizes": {}, "missing": "too large"}}, "the case was not kept as data: too large"),
         ({"case": {"python": "Case", "sizes": {}, "inputs": [{"array": 7}]}}, "is no value of a case"),
@@ -188,3 +188,108 @@ def test_the_command_says_when_there_is_nothing_to_replay(
         main(["replay", str(tmp_path / "missing.jsonl")])
     assert left.value.code == 4
     assert "missing.jsonl: No such file or directory" in capsys.readouterr().err
+
+
+TESTS = """
+    import gradcheck
+    import numpy as np
+    import pytest
+    from hypothesis import given
+    from hypothesis import strategies as st
+
+    FACTOR = 2
+
+
+    def backward(inputs, dy):
+        return (FACTOR * dy * np.cos(inputs[0]),)
+
+
+    @pytest.mark.parametrize("scale", [3.0])
+    @gradcheck.verify(x=("n", 2))
+    def test_verified(x, scale, tmp_path):
+        return scale * np.sin(x), lambda dy: backward((x,), scale * dy)
+
+
+    class TestGroup:
+        @gradcheck.verify(st.tuples(st.just(np.ones(2))))
+        def test_method(self, x):
+            return np.sin(x), lambda dy: backward((x,), dy)
+
+
+    def test_given_arrays(gradcheck):
+        gradcheck((np.cos, lambda i, dy: (-dy * np.sin(i[0]),)), 0.5)
+        gradcheck((np.sin, backward), np.array([0.5, 2.0]))
+
+
+    def test_searched(gradcheck):
+        gradcheck(lambda n: (lambda x: n * np.sin(x), lambda i, dy: backward(i, n * dy)), x=("n", "k"))
+
+
+    def test_expected(gradcheck):
+        with pytest.raises(gradcheck_mismatch):
+            gradcheck((np.sin, backward), x=("n",))
+
+
+    @given(st.floats(0.5, 1))
+    def test_drawn(gradcheck, x):
+        gradcheck((np.sin, backward), np.array([x]))
+
+
+    def test_large(gradcheck):
+        gradcheck((np.sin, backward), np.ones(70_000))
+
+
+    gradcheck_mismatch = gradcheck.GradientMismatch
+"""
+
+
+def test_what_a_test_found_is_judged_again_by_that_test(tmp_path: Path) -> None:
+    """However it was written: drawn, searched, at arrays, in a class. What cannot be says why, and what to do."""
+    tests = tmp_path / "test_layers.py"
+    tests.write_text(textwrap.dedent(TESTS), encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -ra -q\ngradcheck_report = out.jsonl\n")
+    told = subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 1, told.stdout
+    written = (tmp_path / "out.jsonl").read_bytes()
+
+    done = command("out.jsonl", cwd=tmp_path)
+    *still, drawn, large, counts = done.stdout.splitlines()
+    assert all(line.startswith("still failing  ") for line in still)
+    assert "test_drawn: the test draws x too, which the record does not hold; run pytest test_layers.py::te" in drawn
+    assert "an array of shape (70000,) has 70000 entries" in large
+    assert counts == "5 still failing, 2 not replayed"
+
+    saved = [line.split()[-1] for line in told.stdout.splitlines() if "reproduce:" in line]
+    assert len(saved) == 4  # of test_expected nothing failed; of the others there is no case
+    one = command(saved[0], "--plot", cwd=tmp_path)
+    assert one.stdout.startswith(f"still failing  {saved[0]}:1  verified: backward of x")
+    assert "V-curve of x" in one.stdout
+
+    tests.write_text(textwrap.dedent(TESTS).replace("FACTOR = 2", "FACTOR = 1"), encoding="utf-8")
+    mended = command("out.jsonl", cwd=tmp_path)
+    assert mended.stdout.splitlines()[-1] == "5 fixed, 2 not replayed"
+    assert (tmp_path / "out.jsonl").read_bytes() == written  # the ini file's report is of another run
+
+    tests.write_text("def test_searched(missing):\n    pass\n\ndef test_given_arrays():\n    pass\n", encoding="utf-8")
+    gone = command(*saved[2:], cwd=tmp_path).stdout.splitlines()
+    assert "test_given_arrays passed, and asked nothing about sin; run pytest" in gone[0]
+    assert "test_searched: fixture 'missing' not found; run pytest" in gone[1]
+
+
+def test_pytest_and_run_draw_a_failure_in_characters(tmp_path: Path, layers: Any) -> None:
+    """--gradcheck-plot, and run --plot: the curve and the map below the block; nothing of what passes."""
+    run = [sys.executable, "-m", "gradcheck", "run", "zoo_of_replay:dense", "--plot", "--examples", "5", "--seed", "0"]
+    environment = {**os.environ, "COLUMNS": "80"}
+    done = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.index("reproduce:") < done.stdout.index("V-curve of w[")
+    assert max(map(len, done.stdout.splitlines()[1:-1])) <= 80
+    (tmp_path / "test_it.py").write_text(
+        "import numpy as np\n\ndef test_it(gradcheck):\n"
+        "    gradcheck((np.sin, lambda i, g: (g * np.cos(i[0]) * [2, 1],)), np.ones(2))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "--gradcheck-plot"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "V-curve of x[0]" in told.stdout
+    assert "x: |error|/bound, an entry a character, X the worst" in told.stdout

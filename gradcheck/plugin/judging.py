@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 
 from gradcheck.adapters import as_target
 from gradcheck.judge import check
-from gradcheck.judge.search import search
+from gradcheck.judge.case import Case
+from gradcheck.judge.case import seed_of as seed_of_case
+from gradcheck.judge.search import maker, search
 from gradcheck.plugin.settings import CHECK, SETTINGS
 from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict
 from gradcheck.suite.targets import Subject
+from gradcheck.target import Target
 
 if TYPE_CHECKING:
     from gradcheck.plugin.session import Session
@@ -49,7 +52,11 @@ def judge(
             f"gradcheck got {'both arrays and' if inputs else 'neither arrays nor'} shapes: give arrays to judge at, "
             f'or shapes by letter such as x=("n", "k"), or a strategy for the tuple of inputs'
         )
-    if inputs and strategy is None:
+    at_arrays = bool(inputs) and strategy is None
+    if (again := _recorded(session, layer, frozen)) is not None:
+        built, case = again
+        report = check(built, *case.inputs, seed=(seed or 0) if at_arrays else seed_of_case(case), **options)
+    elif at_arrays:
         report = check(as_target(layer, frozen=frozen), *inputs, seed=seed or 0, **options)
     else:
         report = search(
@@ -69,6 +76,15 @@ def judge(
     if chosen["strict"] and report.verdict is Verdict.INCONCLUSIVE and not currently_in_test_context():
         raise InconclusiveError(report)
     return report
+
+
+def _recorded(session: "Session", layer: Any, frozen: Sequence[int | str]) -> tuple[Target, Case] | None:
+    """The target and the recorded case at which it is to be judged again, if it is the one."""
+    if session.recorded is None:
+        return None
+    name, case = session.recorded
+    built = maker(layer, list(case.sizes), frozen)(layer, case)
+    return (built, case) if built.name == name else None
 
 
 @functools.cache

@@ -29,6 +29,7 @@ def add(parser: pytest.Parser) -> None:
         ("shard", "store", "I/N", "run the I-th of N parts of the tests"),
     ):  # fmt: skip
         group.addoption(f"--gradcheck-{name}", action=action, metavar=metavar, help=text)
+    group.addoption("--gradcheck-plot", action="store_true", help="draw the V-curve and the wrong entries of a failure")
     group.addoption("--gradcheck-strict", action="store_true", default=None, help="fail where nothing could be told")
     for name, kind in (("targets", "linelist"), ("dtypes", "args"), ("strict", "bool")):
         parser.addini(f"gradcheck_{name}", f"see --gradcheck-{name.removesuffix('s')}", type=kind, default=None)  # type: ignore[arg-type]
@@ -45,6 +46,7 @@ class Options(NamedTuple):
     report: Path | None
     xfails: dict[str, str]
     shard: tuple[int, int]
+    plot: bool
 
 
 def read(config: pytest.Config) -> Options:
@@ -61,6 +63,7 @@ def read(config: pytest.Config) -> Options:
         usable("--gradcheck-report", _writable, _path(config, "report")),
         read_xfails(_path(config, "xfails")),
         usable("--gradcheck-shard", parse_shard, config.getoption("--gradcheck-shard") or "1/1"),
+        config.getoption("--gradcheck-plot"),
     )
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.adapters import as_target
+from gradcheck.plugin.rerun import drawn_besides
 from gradcheck.render import records
 from gradcheck.render.block import block
 from gradcheck.render.cases import shown
+from gradcheck.render.text import drawn
 from gradcheck.report import GradientMismatch, Report, Verdict, place
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ def properties(heard: Sequence[Report]) -> list[tuple[str, object]]:
 def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.CallInfo[None]) -> dict[str, Any]:
     """One verdict of a test, as it crosses to the process that writes: what the summary says; a record if asked for.
 
-    A layer with a name that is found wrong leaves a record in .gradcheck, and its failure ends in the command that
-    judges it again.
+    What is found wrong leaves a record in .gradcheck where it can be judged again from that, and its failure ends in
+    the command that does so; and in its plots where they are asked for.
     """
     layer = getattr(item, "callspec", None) and item.callspec.params.get("gradcheck_target")  # type: ignore[attr-defined]
     wrong = call.excinfo.value if call.excinfo else None
@@ -52,7 +54,8 @@ def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.
         "resolution": report.resolution,
         "record": None,
     }
-    if session.options.report or item.ihook.pytest_gradcheck_record.get_hookimpls() or (layer and mismatch):
+    look, replay = _look(session, report), ""
+    if session.options.report or item.ihook.pytest_gradcheck_record.get_hookimpls() or mismatch:
         options = session.judged_with.get(report.target, {})
         _, inputs, frozen = session.wrong.get(report.target, (None, (), ()))
         made = records.record(
@@ -61,18 +64,22 @@ def verdict(session: "Session", item: pytest.Item, report: Report, call: pytest.
             case=report.case or inputs or None,
             profile=_profile(),
             options=options | ({"frozen": list(frozen)} if frozen else {}),
-            look=_look(session, report),
+            look=look,
         ) | {"test": item.nodeid}
         item.ihook.pytest_gradcheck_record(record=made, item=item, report=report)
         told["record"] = made
-        if layer and mismatch:
-            mismatch.args = (block(mismatch.report, replay=_saved(made)),)
+        if mismatch and session.recorded is None and "inputs" in (made["case"] or {}) and not drawn_besides(item):
+            replay = _saved(made)
+    if mismatch:
+        plots = f"\n\n{drawn(look)}" if session.options.plot and look is not None else ""
+        mismatch.args = (block(mismatch.report, replay=replay) + plots,)
     return told
 
 
 def _look(session: "Session", report: Report) -> Any:
     """A closer look at what is wrong, for the plots of a report; None where none is asked for, or nothing is wrong."""
-    if report.verdict is not Verdict.FAIL or not session.options.report or report.target not in session.wrong:
+    asked = session.options.report or session.options.plot
+    if report.verdict is not Verdict.FAIL or not asked or report.target not in session.wrong:
         return None
     from gradcheck.judge.closer import look, look_again
 

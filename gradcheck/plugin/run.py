@@ -29,12 +29,14 @@ def main(
     strict: bool = False,
     report: str | None = None,
     xfails: str | None = None,
+    plot: bool = False,
 ) -> int:
     """Judge each layer over `examples` drawn cases and print what is found; return pytest's exit code.
 
     targets: "module:attr" each. shapes: "x: n,k; w: k,m"; found by trying where not given. The same `seed` draws the
-    same cases. xfails: a file of known failures, "test_target.py::test_gradient_is_right[MODULE:ATTR]" each. Nothing of
-    the caller's pytest is used: no ini file, no plugins, no cache, no terminal.
+    same cases. xfails: a file of known failures, "test_target.py::test_gradient_is_right[MODULE:ATTR]" each. plot:
+    draw each failure, in characters. Nothing of the caller's pytest is used: no ini file, no plugins, no cache, no
+    terminal.
     """
     single = {name: [value] for name, value in (("report", report), ("xfails", xfails)) if value}
     several = {"target": targets, "shapes": shapes, "dtype": dtype, **single}
@@ -50,6 +52,7 @@ def main(
         f"--hypothesis-profile={PROFILE}",
         *([] if seed is None else [f"--hypothesis-seed={seed}"]),
         *(["--gradcheck-strict"] if strict else []),
+        *(["--gradcheck-plot"] if plot else []),
         *(f"--gradcheck-{name}={value}" for name, values in several.items() for value in values),
     ]
     before = settings.get_current_profile_name()

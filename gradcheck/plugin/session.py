@@ -34,6 +34,7 @@ class Session:
         self.judged_with: dict[str, dict[str, Any]] = {}  # and the options of `check` that were not left as they are
         self.strict: set[str] = set()
         self.wrong: dict[str, tuple[Any, tuple[Any, ...], Sequence[int | str]]] = {}  # layer, inputs, frozen of a FAIL
+        self.recorded: tuple[str, Any] | None = None  # a target's name, and the case to judge it at, whatever is given
         self.verdicts: list[dict[str, Any]] = []  # of the whole run; filled in the process that writes
         self.warned: list[str] = []
         self.found: list[Subject] | None = None

@@ -70,7 +70,7 @@ def verify(
         parameters = inspect.signature(f).parameters
         if unnamed := [str(p) for p in parameters.values() if p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]:
             raise TypeError(f"{f.__name__} takes {unnamed[0]}, which cannot be given by name, and verify gives all so")
-        taken = [name for name in parameters if name not in more]
+        taken = [name for name in parameters if name not in more and name != "self"]  # of a method
         drawn = _by_position(inputs, taken) if inputs is not None else _by_name(arguments, options)
         letters = letters_of(_shapes(arguments))
         if not {*drawn, *letters} & {*taken}:
