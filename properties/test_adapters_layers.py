@@ -6,13 +6,14 @@ import pytest
 from gradcheck import Target, Verdict, check, from_functions, from_layer
 from properties.zoo import Specimen, planted, right
 from properties.zoo.calls import CALLS
+from properties.zoo.epsilons import EPSILONS, OTHERS
 from properties.zoo.functions import PAIRS
 from properties.zoo.losses import HABITS, LOSSES
 from properties.zoo.objects import SPECIMENS, STEPPING
 from properties.zoo.scalars import SCALARS
 from properties.zoo.surprises import SURPRISES
 
-EVERY = [*SPECIMENS, *STEPPING, *CALLS, *SCALARS, *PAIRS, *LOSSES, *HABITS, *SURPRISES]
+EVERY = [*SPECIMENS, *STEPPING, *CALLS, *SCALARS, *PAIRS, *LOSSES, *HABITS, *EPSILONS, *OTHERS, *SURPRISES]
 FAULTS = {"zero": lambda g: 0 * g, "sign": lambda g: -g, "hundredth": lambda g: 1.01 * g}
 PLANTED = [(s, which) for s in EVERY for which in s.gradients]
 IN_TURN = [(s, which, list(FAULTS)[i % 3]) for i, (s, which) in enumerate(PLANTED)]
@@ -54,7 +55,7 @@ def test_a_parameter_that_a_step_leaves_alone_is_said_to_be_unjudged(specimen: S
     assert "weights alters the value and no gradient of it was found: held fixed, not judged" in report.notes
 
 
-@pytest.mark.parametrize("specimen", HABITS, ids=repr)
+@pytest.mark.parametrize("specimen", [*HABITS, *EPSILONS], ids=repr)
 def test_a_habit_is_a_failure_where_vector_jacobian_products_are_asked_for(specimen: Specimen) -> None:
     """convention="vjp" undoes nothing."""
     layer = specimen.make(right)

@@ -9,6 +9,7 @@ import pytest
 from gradcheck import Kind, Report, Verdict, as_target, check, from_functions, from_layer, search
 from gradcheck.adapters.functions import pairs_in
 from properties.zoo import planted, right
+from properties.zoo.epsilons import EPSILONS, OTHERS, P
 from properties.zoo.functions import pair_with_a_cache
 from properties.zoo.objects import attributes, created_lazily
 
@@ -220,6 +221,44 @@ def test_a_layer_that_returns_its_pullback_needs_no_adapter_named() -> None:
         as_target(Two)
     with pytest.raises(TypeError, match=r"forward was to return \(value, pullback\), and returned ndarray"):
         check(Broken, X)
+
+
+@pytest.mark.parametrize("name", ["literal", "attribute", "variable", "of each entry", "in a method"])
+def test_an_epsilon_is_a_mistake_where_probabilities_come_near_it(name: str) -> None:
+    """At p = 1e-8 the loss is flat and its gradient is not, in one example of four: wrong, and the report says why."""
+    specimen = next(s for s in EPSILONS if s.name == name)
+    near = np.array([[1e-8, 0.5, 0.5 - 1e-8], *P[1:].tolist()])
+    report = check(specimen.make(right), *(near if x is P else x for x in specimen.inputs))
+    assert report.verdict is Verdict.FAIL
+    assert report.findings[0].index == (0, 0)
+    assert any(n.startswith("epsilon in the loss only") and "more than a hundredth here" in n for n in report.notes)
+
+
+def test_an_epsilon_in_both_or_in_neither_is_not_spoken_of() -> None:
+    """Nor one that stands elsewhere than in a log, nor one whose source cannot be taken apart."""
+
+    class Neither:
+        def loss(self, y, p):
+            return -np.sum(y * np.log(p)) + 1e-7 * np.sum(p + 1e-7)
+
+        def grad(self, y, p):
+            return -y / p + 1e-7
+
+    class Private:
+        def __init__(self) -> None:
+            self.__eps = 1e-3
+
+        def loss(self, y, p):
+            return -np.sum(y * np.log(p + self.__eps))
+
+        def grad(self, y, p):
+            return -y / (p + self.__eps)
+
+    specimen = next(s for s in OTHERS if s.name == "epsilon in both")
+    for layer in (Neither, Private, specimen.make(right)):
+        report = check(layer, *specimen.inputs)
+        assert report.verdict is Verdict.PASS
+        assert len(report.notes) == 1
 
 
 def test_a_number_that_cannot_be_an_array_is_said_to_be_unjudged() -> None:

@@ -4,12 +4,14 @@ The convention is found when inputs of a shape are first seen, and kept for that
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.adapters.assignment import Grads, Params
 from gradcheck.adapters.entry import in_mode
+from gradcheck.adapters.epsilon import is_felt, remark
 from gradcheck.adapters.flat import flattened
 from gradcheck.adapters.functions import times
 from gradcheck.adapters.joined import after_softmax, with_cross_entropy
@@ -66,9 +68,14 @@ def layer_target(
         found, seen = known[key]
         fixed = flat.frozen | {i for i in range(len(arrays)) if i not in found.places.of_inputs}
         target = _target(label, found, seen, flat.rebuilt, flat.names, fixed, convention == "vjp")
-        if seen.logits is not None and np.all(arrays[seen.logits] > 0):  # else there is no logarithm
+        if seen.bare is not None:
+            bare = _target(label, seen.bare, seen, flat.rebuilt, flat.names, fixed, plain=False)
+            felt = is_felt(target, bare, (*arrays, *target.parameters.values()))
+            target = replace(target if felt else bare, notes=(*target.notes, remark(seen.epsilon, felt)))
+        if seen.logits is not None and np.all(arrays[seen.logits] >= 0):  # else there is no logarithm
             p = arrays[seen.logits]
-            arrays = (*arrays[: seen.logits], np.log(p), *arrays[seen.logits + 1 :])
+            logits = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
+            arrays = (*arrays[: seen.logits], logits, *arrays[seen.logits + 1 :])
             return after_softmax(target, seen.logits), arrays
         return (with_cross_entropy(target) if seen.through else target), arrays
 

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
-from gradcheck.adapters.methods import written
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.walk import Array, Step, read
-from gradcheck.adapters.wording import added_in_log
 
 _ALIKE = 1e-6
 """Two runs of the same arithmetic in another order: far above rounding, far below a factor of two."""
@@ -20,7 +18,7 @@ _ALIKE = 1e-6
 
 def remarks(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     """Everything that is to be said, a sentence each."""
-    for remark in (_mutates, _steps, _enters_once, _by_design, _rounds, _adds_epsilon):
+    for remark in (_mutates, _steps, _enters_once, _by_design, _rounds):
         yield from remark(found, inputs)
 
 
@@ -31,16 +29,6 @@ def _rounds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     given = [a.dtype for a in inputs if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
     if np.dtype(np.float64) in given and np.dtype(np.float32) in (*gradients, *values):
         yield "computes in float32 inside for inputs of float64: judged for what that can resolve"
-
-
-def _adds_epsilon(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
-    """log(p + 1e-7) in a loss whose gradient knows nothing of it."""
-    epsilon = added_in_log(written(found.done.layer, found.observed.passes.forward))
-    if epsilon and all(np.size(output) == 1 for output in found.done.outputs):
-        yield (
-            f"the loss takes log(… + {epsilon}): unless its gradient does too, they differ by about {epsilon}/p, close "
-            f"everywhere and exact nowhere"
-        )
 
 
 def _mutates(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:

@@ -6,13 +6,15 @@ the judge says what it thinks of it.
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.adapters.assignment import Leaf
+from gradcheck.adapters.epsilon import without_epsilon
 from gradcheck.adapters.joined import hands_through, is_cross_entropy, is_difference, uneven_rows
+from gradcheck.adapters.methods import written
 from gradcheck.adapters.prepare import seeded
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.remarks import remarks
@@ -32,7 +34,7 @@ class Habits:
     batch: the axis of the batch in the first input, where gradients are batch means; means: which are. loss: −1 for a
     mean whose gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale: cotangents are
     scaled down to pass below a clip. logits: a loss whose gradient is that of the logits of this input. through: a
-    softmax that hands its cotangent through.
+    softmax that hands its cotangent through. bare: a loss without the epsilon that its gradient does not have.
     """
 
     batch: int | None = None
@@ -42,6 +44,8 @@ class Habits:
     scale: float = 1.0
     logits: int | None = None
     through: bool = False
+    bare: Recognised | None = None
+    epsilon: str = ""
     notes: list[str] = field(default_factory=list)
 
 
@@ -52,6 +56,7 @@ def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf]) -
         for trial in (_means, _ignores, _clips, _sums):
             trial(found, inputs, seen)
         _joined(found, inputs, leaves, seen)
+        _adds_epsilon(found, seen)
         seen.notes.extend(remarks(found, inputs))
     return seen
 
@@ -172,6 +177,15 @@ def _clips(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
         seen.scale = _SMALL
         bounds = ", ".join(dict.fromkeys(f"±{huge[name]:g}" for name in clipped))
         seen.notes.append(f"backward clips gradients at {bounds}: judged below that, with cotangents times 2⁻²⁰")
+
+
+def _adds_epsilon(found: Recognised, seen: Habits) -> None:
+    """log(p + 1e-7) in a loss whose gradient knows nothing of it."""
+    passes = found.observed.passes
+    backward = written(found.done.layer, passes.backward)
+    struck = without_epsilon(found.observed.layer, passes.forward, backward)
+    if struck is not None and not found.places.of_parameters:
+        seen.bare, seen.epsilon = replace(found, observed=replace(found.observed, layer=struck[0])), struck[1]
 
 
 def _joined(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], seen: Habits) -> None:

@@ -2,7 +2,6 @@
 
 import ast
 import inspect
-import re
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -61,25 +60,3 @@ def _named(node: ast.expr, place: tuple[int, ...]) -> Iterator[tuple[tuple[int, 
         yield place, node.id
     elif isinstance(node, ast.Attribute):
         yield place, node.attr
-
-
-def added_in_log(function: Callable[..., Any]) -> str | None:
-    """What a function, or one of its module that it calls, adds to the argument of a log: "1e-7", "self.eps".
-
-    >>> added_in_log(len) is None
-    True
-    """
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    names = code.co_names if code else ()
-    module = getattr(function, "__globals__", {}) or getattr(getattr(function, "__func__", None), "__globals__", {})
-    for called in (function, *(module[name] for name in names if inspect.isfunction(module.get(name)))):
-        try:
-            found = _IN_LOG.search(inspect.getsource(called))
-        except (OSError, TypeError):
-            continue
-        if found:
-            return found["epsilon"]
-    return None
-
-
-_IN_LOG = re.compile(r"\blog\(.*?\+\s*(?P<epsilon>\d*\.?\d*e-\d+|(?:self\.)?_?(?:eps\w*|delta|tiny|EPS\w*))\s*\)")
