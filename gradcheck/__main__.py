@@ -88,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cost.add_argument("--per", choices=("edge", "element"), help="count the size in these")
     cost.add_argument("--order", type=_count, metavar="P", help="the power in which the cost may grow: 1")
     cost.add_argument("--plot", metavar="OUT.svg", help="draw cost against size, with the fit and its 95%% band")
+    cost.add_argument("--report", metavar="PATH", help="write the curves to PATH, .html or .jsonl")
     cost.add_argument("--instructions", action="store_true", default=None, help="count them too, by callgrind")
     versions = cost.add_mutually_exclusive_group()
     versions.add_argument("--against", metavar="REV|PYTHON", help="compare with another version, measured in turns")
@@ -265,15 +266,42 @@ def _refuse_foreign(parser: Parser, chosen: list[str], settings: dict[str, objec
             parser.error(f"{flag} does not fit {', '.join(lack)}; try: gradcheck systems {' '.join(have)} {flag} …")
 
 
-def _cost(parser: Parser, **settings: Any) -> int:
+def _cost(parser: Parser, report: str | None = None, **settings: Any) -> int:
     from gradcheck.cost import command
 
+    kept: list[tuple[str, Any]] = []
     try:
-        return command.main(**settings)
+        if report is not None:
+            _refuse_report(report, settings)
+            settings["keep"] = lambda name, curve: kept.append((name, curve))
+        code = command.main(**settings)
+        if kept:
+            _write_costs(report or "", kept)
+        return code
     except ModuleNotFoundError as missing:  # of an extra; it says which
         parser.error(str(missing))
     except ValueError as error:
         parser.error(str(error))
+
+
+def _refuse_report(path: str, settings: dict[str, Any]) -> None:
+    """Raise ValueError where curves could not be written after they have been measured."""
+    from gradcheck.plugin.options import writable
+
+    if versions := {"against", "save", "compare"} & settings.keys():
+        raise ValueError(f"--report is about curves, and --{versions.pop()} measures none: leave one of them out")
+    try:
+        writable(Path(path))
+    except ValueError as error:
+        raise ValueError(f"--report: {error}") from None
+
+
+def _write_costs(path: str, kept: list[tuple[str, Any]]) -> None:
+    from gradcheck.render.costs import cost_record
+    from gradcheck.render.records import write
+
+    write(path, [cost_record(curve, target_ref=name) for name, curve in kept])
+    print(f"written to {path}")
 
 
 def _count(text: str, least: int = 1) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradcheck.render.records import Record, case_of, look_of, read, report_of
+from gradcheck.render.records import Record, case_of, is_cost, look_of, read, report_of
 from gradcheck.report import Report, Verdict
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def replay(made: Record, target: str | None = None, *, closer: bool = False) -> 
     """
     from gradcheck.judge.case import Case
 
+    if is_cost(made):
+        return Replay(made, Word.UNKNOWN, reason=f"{made['headline']}; gradcheck cost or its test measures it again")
     before, ref = report_of(made), target or str(made["ref"])
     try:
         recorded = case_of(made)

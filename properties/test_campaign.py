@@ -519,3 +519,27 @@ def alive(pid):
         return False
     except FileNotFoundError:  # no /proc
         return True
+
+
+def test_a_cell_that_fails_has_what_the_plots_need(require):
+    """Curve and entries of the smallest case, in little space; a page of the ledger draws all three pictures."""
+    require("matplotlib")
+    from gradcheck.render.html import page
+
+    made = Cell(f"{LAYERS}:negated", "float64", "x: n,k", 5, 0).judge()
+    assert len(json.dumps(made["look"])) < 3000
+    text = page([made])
+    for caption in ("V-curve of x[0, 0]", "x: backward against finite difference, every entry"):
+        assert f"<figcaption>{caption}" in text
+    assert Cell(f"{LAYERS}:double", "float64", "x: n,k", 5, 0).judge()["look"] is None
+
+
+def test_a_failing_layer_that_bears_no_closer_look_keeps_its_verdict(monkeypatch):
+    """Pictures cost no verdict."""
+
+    def raising(*_):
+        raise OSError("its file is gone")
+
+    monkeypatch.setattr("gradcheck.judge.closer.look_again", raising)
+    made = Cell(f"{LAYERS}:negated", "float64", "x: n,k", 5, 0).judge()
+    assert (made["verdict"], made["look"]) == ("fail", None)

@@ -8,6 +8,7 @@ import pytest
 from gradcheck.__main__ import main
 from gradcheck.cost import callgrind, clock, command, curve
 from gradcheck.cost.regression import Comparison, Outcome, Sample, paired
+from gradcheck.render.records import read
 
 LINEAR, SCANNING = "properties.planted_sweeps:linear", "properties.planted_sweeps:scanning"
 
@@ -78,6 +79,19 @@ def test_the_plot_is_drawn(tmp_path, capsys, monkeypatch, require):
     text = picture.read_text(encoding="utf-8")
     assert text.count('id="axes_') == 2
     assert "<svg" in text
+
+
+def test_the_curves_are_written_for_a_page(tmp_path, capsys, monkeypatch, require):
+    """A record each, with the name that the command takes; of a page the suffix makes one."""
+    require("jinja2")
+    judged(monkeypatch, lambda k: 1e-4 * 2**k)
+    assert main(["cost", LINEAR, "--report", str(tmp_path / "out.jsonl")]) == 0
+    (made,), complaints = read([tmp_path / "out.jsonl"])
+    assert (made["ref"], made["verdict"], complaints) == (LINEAR, "pass", [])
+    assert main(["cost", SCANNING, "--report", str(tmp_path / "out.html")]) == 1
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "1 of 1 verdicts fail" in text
+    assert f"gradcheck cost {SCANNING}" in text
 
 
 def test_a_plot_without_matplotlib_is_refused_with_the_remedy(capsys, monkeypatch):
@@ -189,6 +203,8 @@ def test_a_run_is_stored_and_compared_with(capsys, monkeypatch, tmp_path):
         ([LINEAR, "--shapes", "x"], "'x' is not a shape: write them as in 'x: n,64; w: 64,32'"),
         ([LINEAR, "--per", "element", "--order", "0"], "argument --order: 0 is below 1"),
         ([LINEAR, "--against", "v1", "--save", "x"], "argument --save: not allowed with argument --against"),
+        ([LINEAR, "--report", "out.txt"], "--report: 'out.txt' must end in .html or .jsonl"),
+        ([LINEAR, "--report", "out.jsonl", "--save", "x"], "--report is about curves, and --save measures none"),
         ([LINEAR, "--against", "no-such-revision"], "cannot compare with 'no-such-revision': "),
     ],
 )

@@ -1,6 +1,10 @@
 """The fixture `cost_curve` in somebody's tests: what a failure says, what the marker claims, and xdist."""
 
+import html
+
 import pytest
+
+from gradcheck.render.records import cost_of, is_cost, read
 
 LAYERS = """
 import numpy as np
@@ -54,3 +58,14 @@ def test_under_xdist_a_curve_is_skipped_with_its_reason(tests, require):
     result = tests.runpytest_subprocess("-p", "no:cacheprovider", "-n1", "-rs")
     result.assert_outcomes(skipped=2)
     result.stdout.fnmatch_lines(["*a cost curve is not measured beside other tests: run it without -n, or with -n 0"])
+
+
+def test_the_curves_of_a_run_are_in_its_report_and_in_junit(tests):
+    """Beside the verdicts on gradients; a curve that failed its test too."""
+    tests.runpytest_subprocess("-p", "no:cacheprovider", "--gradcheck-report=out.jsonl", "--junitxml=junit.xml")
+    made, complaints = read([tests.path / "out.jsonl"])
+    assert complaints == []
+    assert [(one["ref"].partition("::")[2], is_cost(one)) for one in made] == [
+        ("test_declared", True), ("test_undeclared", True),
+    ]  # fmt: skip
+    assert cost_of(made[1]).headline in html.unescape((tests.path / "junit.xml").read_text(encoding="utf-8"))

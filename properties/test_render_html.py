@@ -18,8 +18,11 @@ import pytest
 
 from gradcheck import Report, Verdict, check, from_pair
 from gradcheck.__main__ import main
+from gradcheck.cost.curve import Curve
+from gradcheck.cost.scaling import fit
 from gradcheck.judge.closer import look
 from gradcheck.render import html
+from gradcheck.render.costs import cost_record
 from gradcheck.render.records import append, read, record
 from gradcheck.report import Block, Finding, Kind
 
@@ -71,14 +74,23 @@ class Elements(HTMLParser):
         return [str(a[n]) for tag, a in self.seen for n in names if n in a]
 
 
+def grown(name: str = "sweep", power: int = 1) -> dict[str, Any]:
+    """A record of a cost that grows with this power."""
+    sizes = (10, 20, 40, 80, 160)
+    seconds = [1e-6 * n**power for n in sizes]
+    curve = Curve(name, "edge", sizes, np.array([seconds]), fit(sizes, seconds))
+    return cost_record(curve, target_ref=f"layers:{name}")
+
+
 def test_every_link_leads_to_a_place_on_the_page_and_no_id_is_there_twice(tmp_path: Path) -> None:
     """Among them one to every failure; pictures keep their ids to themselves."""
-    page = Elements(html.page(*through(tmp_path / "a.jsonl", wrong("a"), wrong("b", -1.0), wrong("b"), unclear())))
+    made = wrong("a"), wrong("b", -1.0), wrong("b"), unclear(), grown(), grown("scan", 3)
+    page = Elements(html.page(*through(tmp_path / "a.jsonl", *made)))
     assert len(page.ids) == len(set(page.ids))
     links = page.links("href", "xlink:href")
     assert [link for link in links if link.startswith("#") and link[1:] not in page.ids] == []
     failures = {a["id"] for tag, a in page.seen if tag == "section" and a.get("class") == "failure"}
-    assert len(failures) == 3
+    assert len(failures) == 4
     assert {f"#{name}" for name in failures} <= set(links)
 
 
@@ -103,6 +115,8 @@ def test_whatever_a_record_says_is_escaped(tmp_path: Path) -> None:
     made = [record(one, target_ref=EVIL, profile=EVIL, case=(X,)) | {"id": EVIL, "at": EVIL} for one in (fail, pause)]
     made += [{**wrong(), "look": {**wrong()["look"]}}]
     made[2]["look"]["curve"]["input"] = made[2]["look"]["entries"][0]["input"] = EVIL
+    made.append(grown(EVIL, 3) | {"ref": EVIL, "headline": EVIL})
+    made[-1]["cost"] |= {"per": EVIL, "said": EVIL}
     for one in made:
         one["environment"] = {EVIL: EVIL}
     records, complaints = through(tmp_path / "a.jsonl", *made)
@@ -112,6 +126,20 @@ def test_whatever_a_record_says_is_escaped(tmp_path: Path) -> None:
     assert "img" not in tags
     assert "alert(1)" in page
     assert "{{ 7 * 7 }}" in page
+
+
+def test_costs_are_drawn_beside_gradients_and_alone(tmp_path: Path) -> None:
+    """Seconds against edges with their fit; a cost that grows too fast is a failure of the summary."""
+    together = html.page(*through(tmp_path / "a.jsonl", wrong(), grown("scan", 3), grown()))
+    assert "<h1><span class=\"fail\">2 of 3 verdicts fail</span></h1>" in together
+    assert together.count("time of a backward pass against its edges") == 2
+    assert "scan: 100% of backward&#39;s time at 160 edges is super-linear" in together
+    assert together.index('id="c0"') < together.index('id="c1"')  # what fails comes first
+    assert "gradcheck cost layers:scan" in together
+    alone = html.page([grown()])
+    assert "No cost grows too fast" in alone
+    assert 'id="matrix"' not in alone
+    assert "Margins" not in alone
 
 
 def test_failures_of_one_look_share_a_section_and_none_is_lost(tmp_path: Path) -> None:
@@ -229,7 +257,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., tuple[Any, li
 def test_a_browser_shows_it_without_a_word_a_request_or_a_sideways_scroll(opened: Any, scheme: str, width: int) -> None:
     """Phone and desktop, light and dark: nothing on the console, nothing leaves, nothing is cut off."""
     view = {"width": width, "height": 800}
-    page, heard = opened(wrong(), passing(), unclear(), color_scheme=scheme, viewport=view)
+    page, heard = opened(wrong(), passing(), unclear(), grown("scan", 3), color_scheme=scheme, viewport=view)
     assert heard == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")

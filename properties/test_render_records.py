@@ -14,10 +14,24 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from gradcheck import Kind, Report, Verdict, check, search
+from gradcheck.cost.curve import Curve
+from gradcheck.cost.scaling import fit
 from gradcheck.judge.closer import look as take_look
 from gradcheck.render.block import block
 from gradcheck.render.cases import LARGEST, decode, encode
-from gradcheck.render.records import SCHEMA, append, case_of, look_of, read, record, report_of, save
+from gradcheck.render.costs import cost_record
+from gradcheck.render.records import (
+    SCHEMA,
+    append,
+    case_of,
+    cost_of,
+    is_cost,
+    look_of,
+    read,
+    record,
+    report_of,
+    save,
+)
 from gradcheck.render.text import drawn
 
 X = np.array([[0.3, -1.2], [1.1, 0.4]])
@@ -313,6 +327,45 @@ def test_docs_name_every_field() -> None:
     made = record(failing(), target_ref="m:f")
     told = made["report"]
     names = {*made, *told, *told["findings"][0], *told["blocks"][0], *made["case"], "missing", "source"}
+    names |= {*(cost := grown()), *cost["cost"]}
     assert {name for name in names if f"`{name}`" not in text} == set()
     assert f"schema {SCHEMA}" in text
     assert all(kind.name for kind in Kind)
+
+
+def grown() -> dict[str, Any]:
+    """A record of a cost that grows like its size."""
+    sizes, seconds = (10, 20, 40, 80, 160), [1e-6, 2e-6, 4e-6, 8e-6, 16e-6]
+    curve = Curve("sweep", "edge", sizes, np.array([seconds]), fit(sizes, seconds))
+    return cost_record(curve, target_ref="layers:sweep")
+
+
+def test_a_cost_reads_back(tmp_path: Path) -> None:
+    """Sizes, times, the fitted line with its band, and the words."""
+    append(tmp_path / "a.jsonl", grown())
+    (made,), complaints = read([tmp_path / "a.jsonl"])
+    assert complaints == []
+    assert is_cost(made)
+    cost = cost_of(made)
+    assert (cost.target, cost.verdict, cost.per) == ("sweep", Verdict.PASS, "edge")
+    assert cost.seconds[-1] == 16e-6
+    assert cost.fit[0][:2] == pytest.approx((10, 1e-6))
+    assert cost.fit[-1][1] == pytest.approx(cost.fit[-1][3])  # no super-linear part
+    assert cost.said.startswith(cost.headline)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("sizes", [10, 20], "cost: columns of [2, 5] values"),
+        ("seconds", [0, 1, 2, 3, 4], "cost: seconds: 0 is no positive number"),
+        ("fit", [[1, 2]], "cost: fit: [1, 2] is no list of 4"),
+        ("per", 3, "cost: per: 3 is no text"),
+    ],
+)
+def test_a_cost_that_cannot_be_drawn_is_named(tmp_path: Path, field: str, value: Any, words: str) -> None:
+    """By file, line and field, as a verdict is."""
+    made = grown()
+    made["cost"][field] = value
+    append(tmp_path / "a.jsonl", made)
+    assert read([tmp_path / "a.jsonl"]) == ([], [f"{tmp_path / 'a.jsonl'}:1: skipped: {words}"])

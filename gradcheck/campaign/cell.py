@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gradcheck.render import records
 from gradcheck.render.records import Record
 from gradcheck.report import Report, Verdict
+
+if TYPE_CHECKING:
+    from gradcheck.judge.closer import Look
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,27 @@ class Cell:
                 dtypes=self.dtype,
                 options=options,
             )
-        return records.record(report, target_ref=self.target, options=options) | {"cell": asdict(self), "losses": []}
+        seen = _look(layer, report)
+        made = records.record(report, target_ref=self.target, options=options, look=seen)
+        return made | {"cell": asdict(self), "losses": []}
 
     def lost(self, losses: tuple[str, ...]) -> Record:
         """The record of this cell where no search of it came to an end: INCONCLUSIVE, for these reasons."""
         report = Report(Verdict.INCONCLUSIVE, self.target, reasons=losses, dtype=self.dtype, seed=self.seed, examples=0)
         return records.record(report, target_ref=self.target) | {"cell": asdict(self), "losses": list(losses)}
+
+
+def _look(layer: Any, report: Report) -> "Look | None":
+    """A closer look at the smallest failure, for the plots of a page: some 2 kB, since what was shrunk has few entries.
+
+    None for what is no failure, and where the layer, which is asked once more, does not bear it: the verdict stands.
+    """
+    from gradcheck.judge.closer import look_again
+
+    if report.verdict is Verdict.FAIL:
+        with suppress(Exception):
+            return look_again(layer, report)
+    return None
 
 
 _remembered = lru_cache(maxsize=64)(lambda find, target: find(target))

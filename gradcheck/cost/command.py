@@ -31,11 +31,13 @@ def main(
     order: int = 1,
     plot: str | None = None,
     instructions: bool = False,
+    keep: Callable[[str, Curve], object] = lambda name, curve: None,
     **version: str,
 ) -> int:
     """Measure a target, or the reference, and return the exit code. ``version`` is one of against, save and compare.
 
-    Raises ValueError for what cannot be understood: a target that is not there, shapes, a revision, a corrupt file.
+    keep: called with the name of every target and its curve. Raises ValueError for what cannot be understood: a target
+    that is not there, shapes, a revision, a corrupt file.
     """
     say = partial(Console(highlight=False).print, markup=False, soft_wrap=True)
     names = [target] if target else [REFERENCE + family for family in FAMILIES]
@@ -50,6 +52,7 @@ def main(
             say(f"{curve}\n")
             codes += [CODES[curve.verdict], _instructions(spec, sizes, curve, say) if instructions else OK]
             curves.append(curve)
+            keep(spec.name, curve)
     except (baseline.NothingToCompareError, callgrind.MissingError, RuntimeError) as reason:
         print(f"gradcheck cost: {reason}", file=sys.stderr)
         return NOTHING

@@ -74,7 +74,8 @@ def gradcheck(pytestconfig: pytest.Config) -> "Callable[..., Report]":
 def cost_curve(pytestconfig: pytest.Config) -> Callable[..., Any]:
     """Measure how the cost of a backward pass grows: cost_curve(target, sizes) -> Curve; see `gradcheck.cost.curve`.
 
-    What the marker `cost` says holds for every curve of the test. Under xdist the test is skipped.
+    What the marker `cost` says holds for every curve of the test. The curves are drawn on the page of
+    --gradcheck-report. Under xdist the test is skipped.
     """
     session = pytestconfig.stash[SESSION]
 
@@ -85,6 +86,8 @@ def cost_curve(pytestconfig: pytest.Config) -> Callable[..., Any]:
         from gradcheck.cost.curve import cost_curve
 
         marker = session.item and session.item.get_closest_marker("cost")
-        return cost_curve(target, *arguments, **({**marker.kwargs, **options} if marker else options))
+        curve = cost_curve(target, *arguments, **({**marker.kwargs, **options} if marker else options))
+        session.measured(curve)
+        return curve
 
     return measure

@@ -60,7 +60,7 @@ def read(config: pytest.Config) -> Options:
         _targets("--gradcheck-target", config.getoption("--gradcheck-target")),
         _targets("ini key gradcheck_targets", config.getini("gradcheck_targets")),
         tuple(config.getoption("--gradcheck-shapes") or ()),
-        usable("--gradcheck-report", _writable, _path(config, "report")),
+        usable("--gradcheck-report", writable, _path(config, "report")),
         read_xfails(_path(config, "xfails")),
         usable("--gradcheck-shard", parse_shard, config.getoption("--gradcheck-shard") or "1/1"),
         config.getoption("--gradcheck-plot"),
@@ -90,7 +90,8 @@ def _path(config: pytest.Config, name: str) -> Path | None:
     return None
 
 
-def _writable(path: Path | None) -> Path | None:
+def writable(path: Path | None) -> Path | None:
+    """A path that a report can be written to; raises ValueError for one that it cannot."""
     if path is not None and path.suffix not in SUFFIXES:
         raise ValueError(f"{path.name!r} must end in {' or '.join(SUFFIXES)}, which says how the verdicts are written")
     if path is not None and (path.is_dir() or not path.parent.is_dir()):

@@ -1,7 +1,6 @@
 """What is kept of the verdicts: in pytest's reports, in the file of --gradcheck-report, in the terminal's summary."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -104,19 +103,6 @@ def _profile() -> str:
     from hypothesis import settings
 
     return settings.get_current_profile_name()
-
-
-def write(path: Path, made: Sequence[dict[str, Any]]) -> None:
-    """Write a run's records to its report, over that of an earlier run."""
-    if path.suffix == ".jsonl":
-        path.unlink(missing_ok=True)
-        path.touch()
-        for record in made:
-            records.append(path, record)
-    else:
-        from gradcheck.render import html
-
-        path.write_text(html.page(made), encoding="utf-8")
 
 
 def counted(told: Sequence[dict[str, Any]]) -> str:

@@ -12,6 +12,7 @@ from gradcheck.plugin.settings import CHECK, SETTINGS, refuse_unknown, resolve
 from gradcheck.progress import silence
 
 if TYPE_CHECKING:
+    from gradcheck.cost.curve import Curve
     from gradcheck.report import Report
     from gradcheck.suite.targets import Subject
 
@@ -36,6 +37,7 @@ class Session:
         self.wrong: dict[str, tuple[Any, tuple[Any, ...], Sequence[int | str]]] = {}  # layer, inputs, frozen of a FAIL
         self.recorded: tuple[str, Any] | None = None  # a target's name, and the case to judge it at, whatever is given
         self.verdicts: list[dict[str, Any]] = []  # of the whole run; filled in the process that writes
+        self.costs: list[dict[str, Any]] = []  # records of the curves measured
         self.warned: list[str] = []
         self.found: list[Subject] | None = None
         self.asked = False  # has a test asked for gradcheck_target?
@@ -94,6 +96,15 @@ class Session:
         }
         if settings["strict"]:
             self.strict.add(report.target)
+
+    def measured(self, curve: "Curve") -> None:
+        """Take in a cost, for JUnit's XML and the report."""
+        if self.item is not None:
+            self.item.user_properties.append(("gradcheck_cost", curve.headline()))
+        if self.options.report:
+            from gradcheck.render.costs import cost_record
+
+            self.costs.append(cost_record(curve, target_ref=self.item.nodeid if self.item else ""))
 
     # pytest's hooks, in the order of a run
 
@@ -208,9 +219,9 @@ class Session:
         elif self.refused:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self.options.report and not self.config.getoption("collectonly"):
-            from gradcheck.plugin.recording import write
+            from gradcheck.render.records import write
 
-            write(self.options.report, [told["record"] for told in self.verdicts])
+            write(self.options.report, [*(told["record"] for told in self.verdicts), *self.costs])
 
     @pytest.hookimpl(optionalhook=True)  # of xdist
     def pytest_testnodedown(self, node: Any) -> None:

@@ -7,7 +7,7 @@ plots are those of the worst. A page of 10,000 records has to stay below 5 MB, w
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from shlex import quote
@@ -18,8 +18,9 @@ from markupsafe import Markup
 
 from gradcheck.render import plots
 from gradcheck.render.block import block
-from gradcheck.render.records import Record, look_of, report_of
+from gradcheck.render.records import Record, cost_of, is_cost, look_of, report_of
 from gradcheck.render.scale import decades
+from gradcheck.render.schema import Cost
 from gradcheck.report import Report, Verdict, place
 
 PLOTTED = 16
@@ -50,8 +51,33 @@ class Seen:
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
         """What it was reached with, in a form that can be compared."""
-        told = self.made.get("environment") or {}
-        return tuple((str(name), str(value)) for name, value in told.items() if value not in ("", None))
+        return _environment(self.made)
+
+    @property
+    def card(self) -> dict[str, str]:
+        """What it adds to the account of the run."""
+        return {"profile": str(self.made["profile"]), "dtype": self.report.dtype, "seed": str(self.report.seed)}
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A record beside the cost that it holds, where the page has it, and its picture."""
+
+    made: Record
+    cost: Cost
+    anchor: str
+    picture: Markup | str
+    card: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """What it was measured with."""
+        return _environment(self.made)
+
+
+def _environment(made: Record) -> tuple[tuple[str, str], ...]:
+    told = made.get("environment") or {}
+    return tuple((str(name), str(value)) for name, value in told.items() if value not in ("", None))
 
 
 @dataclass(frozen=True)
@@ -79,9 +105,12 @@ def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
 
     Everything that a record says is escaped. Raises ValueError where there is no record.
     """
-    seen = [Seen(made, report_of(made)) for made in records]
-    if not seen:
+    read = list(records)
+    if not read:
         raise ValueError("there is no record to make a page of: none of the lines could be read")
+    seen = [Seen(made, report_of(made)) for made in read if not is_cost(made)]
+    grown = list(_growths([made for made in read if is_cost(made)]))
+    both: list[Seen | Growth] = [*seen, *grown]
     failures = list(_failures([one for one in seen if one.report.verdict is Verdict.FAIL]))
     environment = Environment(
         loader=PackageLoader("gradcheck.render", ""), autoescape=True, undefined=StrictUndefined,
@@ -90,8 +119,9 @@ def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
     environment.filters |= {"short": _short, "place": place}
     return environment.get_template("report.html.j2").render(
         seen=seen,
-        counts=Counter(one.report.verdict.value for one in seen),
-        card=_card(seen),
+        counts=Counter([*(one.report.verdict.value for one in seen), *(one.cost.verdict.value for one in grown)]),
+        costs=grown,
+        card=_card(both),
         complaints=complaints,
         matrix=_matrix(seen, failures),
         dtypes=[dtype for dtype, _ in Counter(one.report.dtype or "–" for one in seen).most_common()],
@@ -99,7 +129,7 @@ def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
         unclear=_unclear(seen),
         margins=Markup(_scoped(plots.margins(_margins(seen)), "m")),
         calls=Markup(_scoped(plots.calls(cost), "c")) if (cost := _calls(seen)) else "",
-        environments=Counter(one.environment for one in seen).most_common(),
+        environments=Counter(one.environment for one in both).most_common(),
         told=TOLD,
         listed=LISTED // max(1, len(failures)) + 1,
     )
@@ -145,16 +175,22 @@ def _scoped(svg: str, scope: str) -> str:
     return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{scope}-", svg)
 
 
-def _card(seen: Sequence[Seen]) -> list[tuple[str, str]]:
+def _growths(costs: Sequence[Record]) -> Iterable[Growth]:
+    """The costs, those that grow too fast first; pictures of as many as a page can bear."""
+    read = [(made, cost_of(made)) for made in costs]
+    order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
+    for n, (made, cost) in enumerate(sorted(read, key=lambda pair: order.index(pair[1].verdict))):
+        drawn = n < PLOTTED and len(cost.fit) > 1 and len(cost.sizes) > 1
+        yield Growth(made, cost, f"c{n}", Markup(_scoped(plots.growth(cost), f"c{n}")) if drawn else "")
+
+
+def _card(seen: Sequence[Seen | Growth]) -> list[tuple[str, str]]:
     """What the run was, as far as its records agree; otherwise how many values there are."""
-    told = [dict(one.environment) for one in seen]
-    rows = [(name, [one.get(name, "") for one in told]) for name in ("gradcheck", "python", "numpy", "blas", "commit")]
-    rows += [("profile", [str(one.made.get("profile", "")) for one in seen])]
-    rows += [("dtype", [one.report.dtype for one in seen]), ("seed", [str(one.report.seed) for one in seen])]
+    told = [dict(one.environment) | one.card for one in seen]
     days = sorted(str(one.made.get("at", "")) for one in seen)
     card = [("when", days[0] if days[0] == days[-1] else f"{days[0]} … {days[-1]}")]
-    for name, values in rows:
-        several = [value for value in dict.fromkeys(values) if value not in ("", "None")]
+    for name in ("gradcheck", "python", "numpy", "blas", "commit", "profile", "dtype", "seed"):
+        several = [value for value in dict.fromkeys(one.get(name, "") for one in told) if value not in ("", "None")]
         if several:
             card.append((name, ", ".join(several) if len(several) <= 3 else f"{len(several)} different ones"))
     return card

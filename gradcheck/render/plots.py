@@ -16,9 +16,11 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from gradcheck.render.scale import RANGE, decades, grid_of, ratios_of
+from gradcheck.report import Verdict
 
 if TYPE_CHECKING:
     from gradcheck.judge.closer import Curve, Entries
+    from gradcheck.render.schema import Cost
 
 _COLOURS = {
     "#010101": "ink", "#020202": "dim", "#030303": "line", "#040404": "good", "#050505": "bad", "#060606": "own",
@@ -32,6 +34,8 @@ _STYLE: Any = {
     "xtick.labelcolor": _INK, "ytick.labelcolor": _INK, "grid.color": _LINE, "legend.frameon": False,
     "legend.fontsize": 8, "axes.titlesize": 9, "axes.unicode_minus": False,
 }  # fmt: skip
+_WIDE = 5.2
+"""Inches of a picture of all records: shrunk to the 360 pixels of a phone, its letters still have eight."""
 
 
 def v_curve(curve: "Curve") -> str:
@@ -98,7 +102,7 @@ def margins(seen: Sequence[tuple[str, float]]) -> str:
     """How many blocks came how near to their bound, and how far beyond: (verdict, error/bound) of each."""
     edges = np.arange(-RANGE, RANGE + 0.51, 0.5)
     with rc_context(_STYLE):
-        figure, axes = _figure(7.2, 2.6, legend=1)
+        figure, axes = _figure(_WIDE, 2.6, legend=1)
         groups = [("pass", _GOOD), ("inconclusive", _OWN), ("fail", _BAD)]
         values = [[decades(ratio) for verdict, ratio in seen if verdict == name] for name, _ in groups]
         axes.hist(values, bins=edges, stacked=True, color=[c for _, c in groups], label=[name for name, _ in groups])
@@ -112,10 +116,28 @@ def margins(seen: Sequence[tuple[str, float]]) -> str:
         return _svg(figure, "histogram of error over bound, by verdict")
 
 
+def growth(cost: "Cost") -> str:
+    """Seconds against edges, or elements, both logarithmic: the shortest times, the fit with its band, and linear."""
+    size, fitted, half, straight = np.array(cost.fit).T
+    low = np.maximum(fitted - half, fitted.min() / 10)  # a logarithmic axis has no place for zero
+    colour = _BAD if cost.verdict is Verdict.FAIL else _GOOD
+    with rc_context(_STYLE):
+        figure, axes = _figure(4.6, 3.4, legend=2, right=0.25)
+        axes.fill_between(size, low, fitted + half, color=colour, alpha=0.2, lw=0, label="95 % band")
+        axes.loglog(size, fitted, lw=1.2, color=colour, label="fit a + bE + cE²")
+        axes.loglog(size, straight, ":", lw=1.2, color=_DIM, label="its part a + bE")
+        axes.loglog(cost.sizes, cost.seconds, "o", ms=3.5, color=_INK, label="shortest of all rounds")
+        axes.set(xlabel=f"{cost.per}s", ylabel="seconds")
+        _plain(axes)
+        axes.grid(visible=True, lw=0.6)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.45, 1.2), ncols=2)
+        return _svg(figure, f"cost of {cost.target} against its {cost.per}s")
+
+
 def calls(seen: Sequence[tuple[int, float]]) -> str:
     """What a verdict cost: forward calls of one example against the entries judged."""
     with rc_context(_STYLE):
-        figure, axes = _figure(7.2, 2.6)
+        figure, axes = _figure(_WIDE, 2.6, right=0.25)
         axes.loglog(*zip(*sorted(set(seen)), strict=True), "o", ms=3, color=_OWN, alpha=0.6)
         axes.set(xlabel="entries of all inputs and parameters", ylabel="forward calls an example")
         _plain(axes)

@@ -6,7 +6,7 @@ does not cost the others, and none is lost in silence.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,10 +14,13 @@ from typing import Any
 
 from gradcheck.render.cases import encode, shown
 from gradcheck.render.environment import environment
-from gradcheck.render.schema import SCHEMA, TOLD, Record, case_of, checked, look_of, report_of
+from gradcheck.render.schema import SCHEMA, TOLD, Record, case_of, checked, cost_of, is_cost, look_of, report_of
 from gradcheck.report import Kind, Report, Verdict
 
-__all__ = ["SCHEMA", "Record", "append", "case_of", "look_of", "read", "record", "report_of", "save"]
+__all__ = [
+    "SCHEMA", "Record", "append", "case_of", "cost_of", "is_cost", "look_of", "read", "record", "report_of", "save",
+    "write",
+]  # fmt: skip
 
 
 def record(
@@ -41,23 +44,29 @@ def record(
     >>> made["schema"], made["verdict"], made["report"]["resolution"]
     (1, 'pass', 1e-11)
     """
-    told = _jsonable(
+    told = jsonable(
         {name: getattr(report, name) for name in TOLD}
         | {"findings": [asdict(finding) for finding in report.findings], "blocks": [asdict(b) for b in report.blocks]}
         | {"resolutions": list(report.resolutions.items())}
     )
-    made: Record = {
-        "schema": SCHEMA,
-        "verdict": report.verdict.value,
-        "target": report.target,
-        "ref": target_ref,
-        "headline": report.headline(),
-        "report": told,
-        "case": _case(report.case if case is None else case),
-        "options": dict(options or {}),
-        "profile": profile,
-        "look": None if look is None else _jsonable(asdict(look)),
-    }
+    return signed(
+        {
+            "verdict": report.verdict.value,
+            "target": report.target,
+            "ref": target_ref,
+            "headline": report.headline(),
+            "report": told,
+            "case": _case(report.case if case is None else case),
+            "options": dict(options or {}),
+            "profile": profile,
+            "look": None if look is None else jsonable(asdict(look)),
+        }
+    )
+
+
+def signed(told: Record) -> Record:
+    """What is told in plain JSON, with the schema, a name by its content, the time and the environment."""
+    made: Record = {"schema": SCHEMA, **told}
     name = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:12]
     return made | {"id": name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment()}
 
@@ -71,6 +80,20 @@ def append(path: str | Path, made: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab", buffering=0) as file:
         file.write(json.dumps(made, allow_nan=False, separators=(",", ":")).encode() + b"\n")
+
+
+def write(path: str | Path, made: Sequence[Record]) -> None:
+    """Write these records, and nothing else, as JSON lines, or as a page where the path ends in .html."""
+    path = Path(path)
+    if path.suffix == ".html":
+        from gradcheck.render import html
+
+        path.write_text(html.page(made), encoding="utf-8")
+        return
+    path.unlink(missing_ok=True)
+    path.touch()
+    for one in made:
+        append(path, one)
 
 
 def save(made: Record, directory: str | Path = ".gradcheck") -> str:
@@ -121,23 +144,23 @@ def _case(case: Any) -> dict[str, Any] | None:
         return made | {"missing": str(error)}
 
 
-def _jsonable(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """Plain JSON: enums by name, complex numbers as pairs, NaN and infinities as strings, NumPy's numbers too."""
     if isinstance(value, Kind):
         return value.name
     if isinstance(value, Verdict):
         return value.value
     if isinstance(value, dict):
-        return {str(key): _jsonable(part) for key, part in value.items()}
+        return {str(key): jsonable(part) for key, part in value.items()}
     if isinstance(value, tuple | list):
-        return [_jsonable(part) for part in value]
+        return [jsonable(part) for part in value]
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, complex):
-        return [_jsonable(value.real), _jsonable(value.imag)]
+        return [jsonable(value.real), jsonable(value.imag)]
     if isinstance(value, float):
         return float(value) if value - value == 0 else str(float(value))
-    return _jsonable(value.item())
+    return jsonable(value.item())
 
 
 # -- reading --------------------------------------------------------------------------------------------------------

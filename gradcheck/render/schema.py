@@ -47,6 +47,39 @@ class Case:
         return self.python
 
 
+@dataclass(frozen=True)
+class Cost:
+    """A measured cost of a backward pass.
+
+    per: "edge" or "element", what sizes count. seconds: the shortest of each size. fit: rows of size, fitted seconds,
+    half of the 95 % band, and what it would be without the super-linear part. share: of the super-linear part, with its
+    bounds before and after it. said: all of it in words.
+    """
+
+    target: str
+    verdict: Verdict
+    headline: str
+    per: str
+    sizes: tuple[float, ...]
+    seconds: tuple[float, ...]
+    fit: tuple[tuple[float, float, float, float], ...]
+    share: tuple[float, float, float]
+    said: str
+
+
+def is_cost(made: Record) -> bool:
+    """Whether a record is of a cost, and not of a gradient."""
+    return "cost" in made
+
+
+def cost_of(made: Record) -> Cost:
+    """The cost that was recorded. Raises ValueError, naming the field, where it cannot be drawn."""
+    told = fields(made, {"target": text, "verdict": choice(_VERDICTS), "headline": text, "cost": shaped(_COST)})
+    cost = told.pop("cost")
+    _same_length("cost", cost["sizes"], cost["seconds"])
+    return Cost(**told, **cost)
+
+
 def report_of(made: Record) -> Report:
     """The Report that was recorded; its case is what is shown of it, with inputs only from `case_of`.
 
@@ -95,7 +128,10 @@ def case_of(made: Record) -> Case:
 
 def checked(made: Record) -> Record:
     """The record itself, every field of it having been read. Raises ValueError, naming the field."""
-    made |= fields(made, _HEAD)
+    if is_cost(made):
+        cost_of(made)
+        return made | fields(made, _SIGNED)
+    made |= fields(made, _SIGNED | _JUDGED)
     report_of(made)
     look_of(made)
     return made
@@ -109,9 +145,14 @@ def _same_length(what: str, *columns: Sequence[object]) -> None:
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 _PLACE, _LINES, _REALS, _COUNTS = maybe(each(count)), each(text), each(real), each(count)
 _NUMBERS: dict[str, Reader] = {"claimed": maybe(scalar), "numeric": maybe(scalar), "bound": maybe(real)}
-_HEAD: dict[str, Reader] = {
-    "id": text, "at": text, "ref": text, "profile": text, "options": table(lambda value: value),
+_JUDGED: dict[str, Reader] = {"profile": text, "options": table(lambda value: value)}
+_SIGNED: dict[str, Reader] = {
+    "id": text, "at": text, "ref": text,
     "environment": table(lambda value: value if value is None or isinstance(value, int | float) else text(value)),
+}  # fmt: skip
+_COST: dict[str, Reader] = {
+    "per": text, "sizes": each(positive), "seconds": each(positive), "fit": each(row(positive, real, real, real)),
+    "share": row(real, real, real), "said": text,
 }  # fmt: skip
 _FINDING: dict[str, Reader] = {
     "kind": choice(Kind.__members__), "message": text, "input": maybe(label), "index": _PLACE, "output": _PLACE,
