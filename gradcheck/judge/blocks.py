@@ -173,36 +173,45 @@ class Blocks:
         """Kinks between blocks: each claim may be a subgradient by itself and their sum none (max(x, y) served twice
         at a tie).
         """
-        positions, directions = self.kinks.together()
-        for direction in directions:
-            cotangents = self.cotangents
-            for _ in range(2):  # once to find the kinks this way, once without the outputs that have one
-                self.prober.forget(positions)
-                claims = [np.concatenate(ask(self.hearing, row)) for row in cotangents]
-                sweep = self.prober.sweep(positions, direction, cotangents, claims, None, rungs=8)
-                if sweep.kinked is None or not (sweep.kinked & cotangents.any(axis=0)).any():
-                    break
+        for direction in self.kinks.together():
+            sweep = self._swept_together(direction)
+            k = next((k for k, reading in enumerate(sweep.readings()) if reading.persists), None)
+            if k is None:
+                continue
+            words = " and ".join(place(name) for name in self.kinks.found[:3])
+            claimed = float(sweep.claimed[k])
+            self.findings.append(
+                Finding(
+                    Kind.BRANCH,
+                    f"backward of {words} together is wrong where they are tied",
+                    self.kinks.found[0],
+                    claimed=claimed,
+                    numeric=claimed + sweep.readings()[k].value,
+                    bound=sweep.readings()[k].error,
+                    kinds=(Kind.BRANCH,),
+                    evidence=(
+                        "each claim is a subgradient by itself, but tied entries moved together show another slope",
+                    ),
+                )
+            )
+            return
+
+    def _swept_together(self, direction: Array) -> Sweep:
+        """A sweep of all blocks for the outputs that have no kink this way, not even one that noise hides further
+        down.
+        """
+        everything = tuple(range(len(self.bench.blocks)))
+        cotangents, self.kinks.start = self.cotangents, None
+        while True:
+            claims = [np.concatenate(ask(self.hearing, row)) for row in cotangents]
+            sweep = self.kinks.probe(everything, direction, cotangents, claims)
+            hidden = (t for k, reading in enumerate(sweep.readings()) if reading.persists and (t := sweep.bend(k)))
+            if sweep.kinked is not None and (sweep.kinked & cotangents.any(axis=0)).any():
                 cotangents = cotangents * ~sweep.kinked
-            for k, reading in enumerate(sweep.readings()):
-                if cotangents.any() and reading.persists:
-                    words = " and ".join(place(name) for name in self.kinks.found[:3])
-                    claimed = float(sweep.claimed[k])
-                    evidence = (
-                        "each claim is a subgradient by itself, but tied entries moved together show another slope"
-                    )
-                    self.findings.append(
-                        Finding(
-                            Kind.BRANCH,
-                            f"backward of {words} together is wrong where they are tied",
-                            self.kinks.found[0],
-                            claimed=claimed,
-                            numeric=claimed + reading.value,
-                            bound=reading.error,
-                            kinds=(Kind.BRANCH,),
-                            evidence=(evidence,),
-                        )
-                    )
-                    return
+            elif self.kinks.start is None and (start := next(hidden, None)):
+                self.kinks.start = start
+            else:
+                return sweep
 
     # -- outputs that answer far less than others ----------------------------------------------------------------
 

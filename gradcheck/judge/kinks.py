@@ -11,14 +11,13 @@ import numpy as np
 
 from gradcheck.judge.bench import Array, as_real
 from gradcheck.judge.hearing import Hearing, ask_output
+from gradcheck.judge.limits import Limits
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
 
 _OUTPUTS = 12
 """Kinked outputs looked at one by one (a pullback call each); further ones are left to other points."""
-
-
 _TOLD = 64
 """Outputs whose claims are asked for one by one before a disagreement at a tie is blamed."""
 
@@ -73,17 +72,16 @@ class Kinks:
             directions.append(("zeros moved together", np.where(x == 0, unit, 0.0)))
         return directions
 
-    def together(self) -> tuple[tuple[int, ...], list[Array]]:
+    def together(self) -> list[Array]:
         """Directions that move all blocks at once and keep equal entries equal, across blocks too: max(x, y) at a
         tie.
         """
         bench = self.hearing.bench
-        positions = tuple(bench.blocks)
-        x = np.concatenate([as_real(bench.primals[p]).astype(float) for p in positions])
+        x = np.concatenate([as_real(bench.primals[p]).astype(float) for p in bench.blocks])
         values, group = np.unique(x, return_inverse=True)
         weights = self.rng.choice([-1.0, 1.0], values.size) * self.rng.integers(32, 97, values.size) / 64
         size = float(np.median(np.abs(x[x != 0]))) if x.any() else 1.0
-        return positions, [weights[group.reshape(-1)] * size, np.full(x.size, size)]
+        return [weights[group.reshape(-1)] * size, np.full(x.size, size)]
 
     def blame_ties(self, b: int, finding: Finding, words: str) -> Finding:
         """A claim that fails only when what is tied moves together is wrong at the tie, whatever else it looks like
@@ -123,9 +121,12 @@ class Kinks:
                 return int(i)
         return None
 
-    def probe(self, b: int, direction: Array, cotangents: Array, claims: list[Array]) -> Sweep:
-        """A sweep of block b, its kinks found afresh: which outputs are kinked depends on the direction."""
-        position = self.hearing.bench.blocks[b]
+    def probe(self, b: int | tuple[int, ...], direction: Array, cotangents: Array, claims: list[Array]) -> Sweep:
+        """A sweep of block b, or of several at once, its kinks found afresh: which outputs are kinked depends on the
+        direction.
+        """
+        blocks = self.hearing.bench.blocks
+        position = blocks[b] if isinstance(b, int) else tuple(blocks[each] for each in b)
         self.prober.forget(position)
         return self.prober.sweep(position, direction, cotangents, claims, None, rungs=8, start=self.start, full=True)
 
@@ -155,55 +156,13 @@ class Kinks:
                 return None
 
     def are_limits(self, b: int, direction: Array, cotangents: Array, told: float = 0.0) -> bool:
-        """Whether every output that disagrees along a direction claims a limit of the slopes nearby.
-
-        The middle one of three equal entries of a sort moves nothing either way by itself, yet the gradients around,
-        where the tie is broken, are ones and zeros, and each of them is a right claim (Clarke's subdifferential). A
-        backward that serves two tied maxima in full claims what no point nearby has. Up to _TOLD outputs. told: the
-        smallest step that tells the disagreement from noise; nearer by there is nothing to see.
-        """
-        position = self.hearing.bench.blocks[b]
-        step = 3 * max(self.prober.scale(position).small, told)
+        """Whether all that disagrees along a direction claims a limit of the slopes nearby; see `limits`."""
         outputs = np.flatnonzero(cotangents.any(axis=0))
-        here = self._slopes(position, np.zeros_like(direction), direction, step)
-        if outputs.size > _TOLD or here is None:
+        if outputs.size > _TOLD:
             return False
-        rows = [self.row(int(i), b) for i in outputs]
-        claims = np.array([float(row @ direction) for row in rows])
-        sizes = np.array([float(np.abs(row) @ np.abs(direction)) for row in rows]) + np.abs(here[outputs])
-        reach = 10 * step * self.prober.unit(position)
-        # half of the points keep what the claims rest on in the midst of the rest, where such a claim is made
-        rests = np.where(np.any(np.array(rows) != 0, axis=0), 0.1, 1.0)
-        differs = np.abs(claims - here[outputs]) > 1e-3 * sizes
-        seen: dict[int, list[Array]] = {1: [], 8: []}
-        ties = _ties(self.hearing.bench.primals[position])
-        # Of two ties both orders are met; the extreme of many may not be among the samples.
-        loose = max(1e-3, 300 * self.prober.scale(position).eps / step) if ties < 3 else 0.05
-        for n in range(48 + 16 * ties):
-            shrink = 8 if n % 2 else 1
-            aside = reach * self.rng.uniform(-1.0, 1.0, direction.size) * (rests if n % 4 > 1 else 1.0) / shrink
-            slopes = self._slopes(position, aside, direction, 0.1 * step)
-            if slopes is None:
-                continue
-            seen[shrink].append(slopes[outputs])
-            if n < 15 or n % 2 == 0:
-                continue
-            far, near = np.array(seen[1]), np.array(seen[8])
-            spread = np.ptp(near, axis=0)
-            kinked = spread > np.maximum(0.3 * np.ptp(far, axis=0), 0.01 * sizes)
-            low, high = (np.minimum(far.min(0), near.min(0)), np.maximum(far.max(0), near.max(0)))
-            between = kinked & (low - loose * spread <= claims) & (claims <= high + loose * spread)
-            if differs.any() and between[differs].all():
-                return True
-            if n >= max(47, 8 * ties) and not kinked[differs].all():
-                return False  # smooth hereabouts: closer by, slopes are closer too, and there is but one right claim
-        return False
-
-    def _slopes(self, position: int, aside: Array, direction: Array, step: float) -> Array | None:
-        """The slope of every output along a direction, at a point a little aside."""
-        right = self.prober.at(position, aside + step * direction, 1.0)
-        left = self.prober.at(position, aside - step * direction, 1.0)
-        return None if right is None or left is None else (right[1] - left[1]) / (2 * step)
+        rows = np.array([self.row(int(i), b) for i in outputs])
+        position = self.hearing.bench.blocks[b]
+        return Limits(self.prober, self.rng, position, direction, outputs, rows, told).hold()
 
     def _outside(self, b: int, sweep: Sweep, output: int) -> bool:
         """Whether the claim of one output is outside its slopes along a sweep, kinked there or not."""
@@ -242,11 +201,6 @@ def bad_subgradient(kinks: Kinks, b: int, sweep: Sweep, support: Array, output: 
         kinds=(Kind.BRANCH,),
         evidence=(f"f has a kink at this point: slope {left:.6g} to the left, {right:.6g} to the right",),
     )
-
-
-def _ties(primal: Array) -> int:
-    """How many entries are equal at the most: which of them comes first nearby is chance, one in so many."""
-    return int(min(64, np.unique(as_real(primal), return_counts=True)[1].max()))
 
 
 def _restricted(direction: Array, support: Array) -> Array:

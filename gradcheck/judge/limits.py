@@ -1,0 +1,136 @@
+"""Limits: whether claims at a kink, outside the one-sided slopes there, are some that gradients nearby tend to.
+
+The middle one of three equal entries of a sort moves nothing either way by itself, yet the gradients around, where the
+tie is broken, are ones and zeros, and each of them is a right claim (Clarke, Optimization and Nonsmooth Analysis,
+1983). A backward that serves two tied maxima in full claims what no point nearby has.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gradcheck.judge.bench import Array, as_real
+from gradcheck.judge.probe import Prober
+
+_CLOSE = 1e-3
+"""Of a claim's size, how far from a slope it may be: more than what changes over the steps around the point."""
+_WALK = 97
+"""Points of a walk across the kinks: dense about its middle, where most of them are met."""
+_FAR = 64
+"""How far a walk goes, over how far aside of the point it passes: it misses kinks that are steeper to it than that."""
+
+
+class Limits:
+    """Slopes around a point along a direction of one block, and what is claimed of some outputs there.
+
+    rows: (outputs, entries of the block), a claimed gradient each. told: the smallest step that tells the disagreement
+    from noise; nearer by there is nothing to see.
+    """
+
+    def __init__(
+        self,
+        prober: Prober,
+        rng: "np.random.Generator",
+        position: int,
+        direction: Array,
+        outputs: Array,
+        rows: Array,
+        told: float,
+    ) -> None:
+        self.prober, self.rng = prober, rng
+        self.position, self.direction, self.outputs = position, direction, outputs
+        self.step = 3 * max(prober.scale(position).small, told)
+        self.claims = rows @ direction
+        self.rests = np.any(rows != 0, axis=0)
+        self.sizes = np.abs(rows) @ np.abs(direction)
+
+    def hold(self) -> bool:
+        """Whether every output whose slope at the point disagrees has such a claim."""
+        here = self._slopes(np.zeros_like(self.direction), self.step)
+        if here is None:
+            return False
+        self.sizes = self.sizes + np.abs(here)
+        differs = np.abs(self.claims - here) > _CLOSE * self.sizes
+        return bool(differs.any()) and (self._sampled(differs) or self._crossed(differs))
+
+    def _sampled(self, differs: Array) -> bool:
+        """Whether they lie between the slopes at points around, which closer by are no closer to each other."""
+        reach = 10 * self.step * self.prober.unit(self.position)
+        # half of the points keep what the claims rest on in the midst of the rest, where such a claim is made
+        rests = np.where(self.rests, 0.1, 1.0)
+        seen: dict[int, list[Array]] = {1: [], 8: []}
+        ties = _ties(self.prober.bench.primals[self.position])
+        # Of two ties both orders are met; the extreme of many may not be among the samples.
+        loose = max(_CLOSE, 300 * self.prober.scale(self.position).eps / self.step) if ties < 3 else 0.05
+        for n in range(48 + 16 * ties):
+            shrink = 8 if n % 2 else 1
+            aside = reach * self.rng.uniform(-1.0, 1.0, reach.size) * (rests if n % 4 > 1 else 1.0) / shrink
+            slopes = self._slopes(aside, 0.1 * self.step)
+            if slopes is None:
+                continue
+            seen[shrink].append(slopes)
+            if n < 15 or n % 2 == 0:
+                continue
+            far, near = np.array(seen[1]), np.array(seen[8])
+            spread = np.ptp(near, axis=0)
+            kinked = spread > np.maximum(0.3 * np.ptp(far, axis=0), 0.01 * self.sizes)
+            low, high = (np.minimum(far.min(0), near.min(0)), np.maximum(far.max(0), near.max(0)))
+            between = kinked & (low - loose * spread <= self.claims) & (self.claims <= high + loose * spread)
+            if between[differs].all():
+                return True
+            if n >= max(47, 8 * ties) and not kinked[differs].all():
+                return False  # smooth hereabouts: closer by, slopes are closer too, and there is but one right claim
+        return False
+
+    def _crossed(self, differs: Array) -> bool:
+        """Whether they take a side of each kink by itself, where several meet in one output.
+
+        The loss of a ReLU network is a sum of kinks at weights of 0, some opening and some closing along any direction;
+        0 for each is right, and between no slopes. A walk past the point, aside in all blocks, crosses one kink after
+        the other: a claim may have each jump of the slope, or not.
+        """
+        for low, high in self._walks():
+            allowed = _CLOSE * np.maximum(self.sizes, high - low)
+            if ((low - allowed <= self.claims) & (self.claims <= high + allowed))[differs].all():
+                return True
+        return False
+
+    def _walks(self) -> Iterator[tuple[Array, Array]]:
+        """The least and the most of each output's slope with any of the kinks crossed, of two walks."""
+        everything = tuple(self.prober.bench.blocks)
+        unit = self.prober.unit(everything)
+        sizes = [as_real(self.prober.bench.primals[p]).size for p in everything]
+        start = sum(sizes[: everything.index(self.position)])
+        along = np.zeros(unit.size)
+        along[start : start + self.direction.size] = self.direction
+        depth = np.arcsinh(_FAR)
+        steps = self.step * np.sinh(np.linspace(-depth, depth, _WALK))
+        for _ in range(2):
+            aside = self.step * unit * self.rng.uniform(-1.0, 1.0, unit.size)
+            path = [self.prober.at(everything, aside + t * along, 1.0) for t in steps]
+            if any(point is None for point in path):
+                continue
+            values = np.array([point[1][self.outputs] for point in path if point is not None], dtype=float)
+            lengths = np.diff(steps)[:, None]
+            slopes = np.diff(values, axis=0) / lengths
+            jumps = np.diff(slopes, axis=0)
+            # what is smooth bends by about the same everywhere, and noise is as large: a kink stands out of both
+            spacing = (lengths[1:] + lengths[:-1]) / 2
+            bends = np.abs(jumps / spacing)
+            rounded = self.prober.scale(self.position).eps * (np.abs(values).max(axis=0) + self.sizes)
+            noise = 4 * rounded * (1 / lengths[1:] + 1 / lengths[:-1])
+            jumps = np.where((bends > 16 * np.median(bends, axis=0)) & (np.abs(jumps) > noise), jumps, 0.0)
+            yield slopes[0] + np.minimum(jumps, 0).sum(axis=0), slopes[0] + np.maximum(jumps, 0).sum(axis=0)
+
+    def _slopes(self, aside: Array, step: float) -> Array | None:
+        """The slopes of the outputs along the direction, at a point a little aside."""
+        right = self.prober.at(self.position, aside + step * self.direction, 1.0)
+        left = self.prober.at(self.position, aside - step * self.direction, 1.0)
+        if right is None or left is None:
+            return None
+        return np.asarray((right[1] - left[1])[self.outputs] / (2 * step), dtype=float)
+
+
+def _ties(primal: Array) -> int:
+    """How many entries are equal at the most: which of them comes first nearby is chance, one in so many."""
+    return int(min(64, np.unique(as_real(primal), return_counts=True)[1].max()))
