@@ -10,10 +10,25 @@ from properties.zoo.epsilons import EPSILONS, OTHERS
 from properties.zoo.functions import PAIRS
 from properties.zoo.losses import HABITS, LOSSES
 from properties.zoo.objects import SPECIMENS, STEPPING
+from properties.zoo.optimisers import BY_DEFAULT, OPTIMISED, UNJUDGED
 from properties.zoo.scalars import SCALARS
 from properties.zoo.surprises import SURPRISES
 
-EVERY = [*SPECIMENS, *STEPPING, *CALLS, *SCALARS, *PAIRS, *LOSSES, *HABITS, *EPSILONS, *OTHERS, *SURPRISES]
+STEPS = [*STEPPING, *BY_DEFAULT]
+EVERY = [
+    *SPECIMENS,
+    *STEPS,
+    *OPTIMISED,
+    *UNJUDGED,
+    *CALLS,
+    *SCALARS,
+    *PAIRS,
+    *LOSSES,
+    *HABITS,
+    *EPSILONS,
+    *OTHERS,
+    *SURPRISES,
+]
 FAULTS = {"zero": lambda g: 0 * g, "sign": lambda g: -g, "hundredth": lambda g: 1.01 * g}
 PLANTED = [(s, which) for s in EVERY for which in s.gradients]
 IN_TURN = [(s, which, list(FAULTS)[i % 3]) for i, (s, which) in enumerate(PLANTED)]
@@ -37,7 +52,7 @@ def test_a_right_layer_passes_and_every_gradient_of_it_is_judged(specimen: Speci
 
 @pytest.mark.parametrize(
     ("specimen", "which", "fault"),
-    [(s, which, "sign" if s in STEPPING else fault) for s, which, fault in IN_TURN],
+    [(s, which, "sign" if s in STEPS else fault) for s, which, fault in IN_TURN],
     ids=lambda value: repr(value) if isinstance(value, Specimen) else value,
 )
 def test_a_fault_in_any_gradient_of_any_convention_is_found_there(specimen: Specimen, which: str, fault: str) -> None:
@@ -46,6 +61,14 @@ def test_a_fault_in_any_gradient_of_any_convention_is_found_there(specimen: Spec
     report = check(target(specimen, layer), *specimen.inputs)
     assert report.verdict is Verdict.FAIL, str(report)
     assert specimen.gradients[which] in {finding.input for finding in report.findings}
+
+
+@pytest.mark.parametrize("specimen", UNJUDGED, ids=repr)
+def test_a_step_that_is_no_plain_descent_accuses_nobody(specimen: Specimen) -> None:
+    """Whether the gradient behind it is right or wrong, it is not seen, and the report says who steps."""
+    report = check(target(specimen, specimen.make(planted("W", lambda g: 1.5 * g))), *specimen.inputs)
+    assert report.verdict is Verdict.PASS
+    assert any(note.startswith("MUTATES: backward steps the optimiser inside, W changes") for note in report.notes)
 
 
 @pytest.mark.parametrize("specimen", STEPPING, ids=repr)

@@ -13,7 +13,7 @@ from gradcheck.adapters.walk import Array, Path, Step, places, read
 @dataclass
 class Aftermath:
     """What a backward pass left behind: the layer, what was returned, the parameters as objects before (and their
-    values), the parameters now, the cotangents as backward left them.
+    values), the parameters now, the cotangents as backward left them; the learning rate that it was given.
     """
 
     layer: Any
@@ -22,11 +22,16 @@ class Aftermath:
     values: dict[str, Array]
     now: dict[str, Any]
     given: list[Array]
+    rate: float | None = None
 
     def gradient(self, source: Path) -> Any:
         """What lies at one path of that tree; the rest of it is not made."""
         root = getattr(self, source[0].key)
         return read(root() if source[0].key in ("recorded", "stepped") else root, source[1:])
+
+    def moved(self) -> list[str]:
+        """The parameters that backward changed."""
+        return [name for name, now in self.now.items() if not np.array_equal(now, self.values[name], equal_nan=True)]
 
     def recorded(self) -> dict[str, Array]:
         """Gradients handed to optimisers, by the parameter handed over with them."""
@@ -41,7 +46,9 @@ class Aftermath:
     def stepped(self) -> dict[str, Array]:
         """What parameters lost during backward, over the learning rate: the gradient, if that was a step of descent."""
         rates = (read(self.layer, (Step("attribute", name),)) for name in RATES)
-        rate = next((float(r) for r in rates if isinstance(r, int | float) and r), 1.0)
+        rate = next((float(r) for r in (*rates, self.rate) if isinstance(r, int | float) and r), None)
+        if rate is None:
+            return {}
         found = {}
         for name, now in self.now.items():
             if isinstance(now, np.ndarray) and now.shape == self.values[name].shape:

@@ -32,12 +32,24 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Run:
-    """A forward, a backward and what that returned, and a backward with the cotangents doubled."""
+    """A forward, a backward and what that returned; a backward with the cotangents doubled; and where backward steps an
+    optimiser, a second backward on what the first left, if it can be entered twice.
+    """
 
     done: Performance
     after: Aftermath
     returned: list[Candidate]
     twice: Aftermath
+    again: Aftermath | None
+
+    def is_gradient(self, path: Path, array: Array) -> bool:
+        """Whether an array doubles with the cotangent, as a cache does not; and a second backward leaves it as it is or
+        adds as much to it, as it does not to a moment, a mean over steps.
+        """
+        if not array.any() or not _is_multiple(self.twice.gradient(path), 2, array):
+            return False
+        second = array if self.again is None else self.again.gradient(path)
+        return _is_multiple(second, 1, array) or _is_multiple(second, 2, array)
 
 
 def assigned(
@@ -93,15 +105,16 @@ def assigned(
     if given is not None:
         return found
     left = [c for c in returned if c.path not in (*found.of_parameters.values(), *found.of_inputs.values())]
-    doubling = [c for c in kept if _doubles(c, run.twice)]
+    doubling = [c for c in kept if run.is_gradient(c.path, c.array)]
     for candidates in (left, doubling):
         rest = {name: p for name, p in parameters.items() if name not in found.of_parameters}
         for name, parameter in rest.items():
             unused = [c for c in candidates if c.path not in found.of_parameters.values()]
             take(name, by_shape(parameter, list(rest.values()), unused), "taken by its shape for the gradient of")
     for name, change in after.stepped().items():
-        if name not in found.of_parameters and change.any():
-            found.of_parameters[name] = (Step("attribute", "stepped"), Step("item", name))
+        path = (Step("attribute", "stepped"), Step("item", name))
+        if name not in found.of_parameters and run.is_gradient(path, change):
+            found.of_parameters[name] = path
             found.notes.append(f"the gradient of {name} is what backward's own step changed, over its rate")
     if not found.of_inputs and not found.of_parameters:  # places for gradients that backward leaves as they were
         for name, parameter in parameters.items():
@@ -135,18 +148,15 @@ def _fits(candidate: Candidate, arrays: Sequence[Array]) -> bool:
     return any(same_shape(candidate.array, array.shape) for array in arrays)
 
 
-def _doubles(candidate: Candidate, twice: Aftermath) -> bool:
-    """Whether an array doubles with the cotangent: a gradient does, a cache does not.
+def _is_multiple(other: Any, factor: int, array: Array) -> bool:
+    """Whether an array is another times a factor.
 
-    1e-6 is far above the rounding of either precision, and far below the difference between once and twice.
+    1e-6 of its size is far above the rounding of either precision, and far below the difference between once and twice.
     """
-    other = twice.gradient(candidate.path)
-    return (
-        isinstance(other, np.ndarray)
-        and other.shape == candidate.array.shape
-        and bool(candidate.array.any())
-        and np.allclose(other, 2 * candidate.array, rtol=1e-6, atol=0)
-    )
+    if not isinstance(other, np.ndarray) or other.shape != array.shape:
+        return False
+    size = float(np.max(np.abs(array), initial=0.0))
+    return np.allclose(other, factor * array, rtol=1e-6, atol=1e-6 * size)
 
 
 def chosen(observed: Observed, params: Params) -> dict[str, Parameter]:

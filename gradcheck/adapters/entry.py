@@ -1,13 +1,12 @@
 """Entry: an object, a class, or a function that makes one, as a layer with its two passes found by name."""
 
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from gradcheck.adapters.caches import Context
 from gradcheck.adapters.closures import returns_pullback, with_pullback
 from gradcheck.adapters.functions import at_once, is_derivative, takes_context, with_derivative
-from gradcheck.adapters.methods import Method, arguments, bound, is_flag, spell
+from gradcheck.adapters.methods import Method, arguments, bound, defaults, is_flag, spell
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, OPTIMISERS, RATES, TESTING, TRAINING
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.walk import copied
@@ -64,7 +63,8 @@ def in_mode(layer: Any, passes: Passes) -> Any:
         return layer
     layer = copied(layer)
     if isinstance(layer, Context):
-        vars(layer).update(_defaults(bound(layer, passes.forward)) | passes.settings)
+        # engines put the defaults of forward's arguments on the context, where backward finds them
+        vars(layer).update(defaults(bound(layer, passes.forward)) | passes.settings)
     for name in TRAINING + TESTING:
         if passes.training is not None and isinstance(getattr(layer, name, None), bool):
             setattr(layer, name, passes.training == (name in TRAINING))
@@ -72,12 +72,6 @@ def in_mode(layer: Any, passes: Passes) -> Any:
     if passes.training is not None and inspect.ismethod(mode) and not arguments(mode):
         mode()
     return layer
-
-
-def _defaults(method: Callable[..., Any]) -> dict[str, Any]:
-    """The defaults of forward's arguments: engines put them on the context, where backward finds them."""
-    parameters = inspect.signature(method).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _first(layer: Any, names: tuple[str, ...], role: str) -> str:

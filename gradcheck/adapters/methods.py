@@ -115,6 +115,25 @@ def _read(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...
     )
 
 
+def defaults(method: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults of a method's arguments.
+
+    >>> defaults(lambda x, lr=0.1: x)
+    {'lr': 0.1}
+    """
+    function = getattr(method, "__func__", method)
+    return _defaults(function) if inspect.isfunction(function) else _defaults.__wrapped__(function)
+
+
+@lru_cache(maxsize=1024)
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        parameters = inspect.signature(undecorated(function)).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function inside its decorators: those of functools.wraps, and those that forgot it, `wrap(*args, **kwargs)`
     around the only function in their closure.

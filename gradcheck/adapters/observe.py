@@ -6,19 +6,19 @@ gathered under one root, so that every gradient has a path: layer.dW, returned[1
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.flat import varied
-from gradcheck.adapters.naming import OPTIMISERS, PARAMETERS, VALUES
-from gradcheck.adapters.optimisers import STEPS, Recorder
+from gradcheck.adapters.naming import PARAMETERS, VALUES
+from gradcheck.adapters.optimisers import Recorder, optimisers_in
 from gradcheck.adapters.passes import Passes, Performance
 from gradcheck.adapters.prepare import forget, initialised, own_attributes, rewind, seeded, values
 from gradcheck.adapters.views import View, views_in
-from gradcheck.adapters.walk import Array, Path, Step, arrays, copied, places, read, spelled
+from gradcheck.adapters.walk import Array, Path, Step, arrays, copied, read, spelled
 
 
 @dataclass
@@ -75,7 +75,15 @@ class Observed:
         given = [np.array(c) for c in cotangents] if own else list(cotangents)
         returned = self.passes.pull(again, given)
         now = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
-        return Aftermath(again.layer, returned, before, values, now, given)
+        return Aftermath(again.layer, returned, before, values, now, given, self.passes.rate(again.layer))
+
+    def pull_again(self, done: Performance, after: Aftermath, cotangents: Sequence[Array]) -> Aftermath | None:
+        """A second backward pass on what a first left, with the parameters that the first had; None where it raises."""
+        before = {id(now): after.values[name].copy() for name, now in after.now.items()}
+        try:
+            return self.pull(replace(done, layer=copied(after.layer, before)), cotangents)
+        except Exception:
+            return None
 
 
 def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
@@ -84,12 +92,7 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
     views = views_in(layer)
     fresh = copied(layer)
     own_attributes(fresh)
-    optimisers = {
-        id(value): Recorder(value)
-        for path, value in places(fresh)
-        if path and any(word in str(path[-1].key).lower() for word in OPTIMISERS)
-        and any(callable(getattr(value, step, None)) for step in STEPS)
-    }  # fmt: skip
+    optimisers = {i: Recorder(found) for i, found in optimisers_in(fresh).items()}
     fresh = copied(fresh, optimisers) if optimisers else fresh
     if getattr(fresh, "input_shape", None) is None and callable(getattr(fresh, "set_input_shape", None)):
         fresh.set_input_shape(next((np.shape(x)[1:] for x in inputs if isinstance(x, np.ndarray)), ()))

@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.caches import empty_cache, is_cache
-from gradcheck.adapters.methods import CallError, Method, bound, input_names, is_flag, signature, spell, written
+from gradcheck.adapters.methods import (
+    CallError,
+    Method,
+    bound,
+    defaults,
+    input_names,
+    is_flag,
+    signature,
+    spell,
+    written,
+)
 from gradcheck.adapters.naming import LABELS, PHASES, RATES, TESTING, TRAINING
 from gradcheck.adapters.optimisers import Descent, Recorder
 from gradcheck.adapters.roles import Role, is_value, place_of, roles_of
@@ -111,6 +121,14 @@ class Passes:
         method = bound(done.layer, self.backward)
         _, optional, _ = signature(method)
         return method(*arguments, **named, **{n: self._setting(n) for n in optional if n in self.settings})
+
+    def rate(self, layer: Any) -> float | None:
+        """The learning rate that backward is given, or has by default; None where it takes none."""
+        method = bound(layer, self.backward)
+        positional, optional, _ = signature(method)
+        rates = [self._setting(name) for name in (*positional, *optional) if name in RATES and name in self.settings]
+        rates += [self._setting(name) for name in positional if name in RATES]
+        return next(iter([*rates, *(defaults(method)[name] for name in optional if name in RATES)]), None)
 
     def takes_cotangent(self, done: Performance) -> bool:
         """Whether backward is handed any."""

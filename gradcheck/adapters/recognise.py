@@ -123,8 +123,9 @@ def _run(observed: Observed, inputs: tuple[Any, ...]) -> tuple[Run, list[Array]]
                 raise PassRaisedError(observed, error) from error
             raise
         twice = observed.pull(done, [2 * c for c in cotangents])
+        again = observed.pull_again(done, after, cotangents) if after.moved() else None
     names = returned_names(written(done.layer, observed.passes.backward))
-    return Run(done, after, laid_out(after.returned, names), twice), cotangents
+    return Run(done, after, laid_out(after.returned, names), twice, again), cotangents
 
 
 def _describe(returned: Any) -> str:

@@ -47,8 +47,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _steps(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     """A parameter that changes during backward: an optimiser steps inside."""
-    after = found.after
-    moved = [n for n, now in after.now.items() if not np.array_equal(now, after.values[n], equal_nan=True)]
+    moved = found.after.moved()
     if moved:
         yield (
             f"MUTATES: backward steps the optimiser inside, {', '.join(moved)} change{'s' * (len(moved) == 1)}; judged "
