@@ -75,6 +75,31 @@ def test_settings_are_arguments_of_the_methods_by_name() -> None:
     assert check(target, X).verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize("flag", ["training", "_is_training", "test"])
+def test_a_layer_in_use_is_judged_as_it_is_and_the_report_says_how_to_judge_it_in_training(flag: str) -> None:
+    """A backward that is written for training only is wrong for a layer in use, and right when it is trained."""
+
+    class Noise:
+        def __init__(self) -> None:
+            setattr(self, flag, flag == "test")
+            self.train_flag = False  # which nothing looks at
+
+        def forward(self, x):
+            self.mask = np.arange(3) * 2.0
+            return x * self.mask if getattr(self, flag) != (flag == "test") else x
+
+        def backward(self, dout):
+            return dout * self.mask
+
+    report = check(Noise, X)
+    assert report.verdict is Verdict.FAIL
+    assert report.notes[1:] == (
+        f"judged as it is, with {flag} = {flag == 'test'}; training=True judges it in training",
+    )
+    report = check(from_layer(Noise, training=True), X)
+    assert (report.verdict, len(report.notes)) == (Verdict.PASS, 1)
+
+
 def test_no_gradient_hides_behind_an_initial_value() -> None:
     """Parameters that start as ones or zeros are moved: a scale left out of dx is invisible at one."""
 

@@ -65,13 +65,23 @@ def in_mode(layer: Any, passes: Passes) -> Any:
     if isinstance(layer, Context):
         # engines put the defaults of forward's arguments on the context, where backward finds them
         vars(layer).update(defaults(bound(layer, passes.forward)) | passes.settings)
-    for name in TRAINING + TESTING:
-        if passes.training is not None and isinstance(getattr(layer, name, None), bool):
-            setattr(layer, name, passes.training == (name in TRAINING))
+    for name in modes_of(layer) if passes.training is not None else ():
+        setattr(layer, name, passes.training == (name.strip("_") in TRAINING))
     mode = getattr(layer, "train" if passes.training else "eval", None)
     if passes.training is not None and inspect.ismethod(mode) and not arguments(mode):
         mode()
     return layer
+
+
+def modes_of(layer: Any) -> list[str]:
+    """The flags for training or testing that are attributes of a layer, by themselves or private.
+
+    >>> from types import SimpleNamespace
+    >>> modes_of(SimpleNamespace(training=True, _is_test=False, train=3))
+    ['training', '_is_test']
+    """
+    names = [f"{private}{name}" for name in TRAINING + TESTING for private in ("", "_")]
+    return [name for name in names if isinstance(getattr(layer, name, None), bool)]
 
 
 def _first(layer: Any, names: tuple[str, ...], role: str) -> str:

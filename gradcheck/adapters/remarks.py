@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
+from gradcheck.adapters.entry import modes_of
+from gradcheck.adapters.naming import TRAINING
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.walk import Array, Step, read
 
@@ -18,8 +20,23 @@ _ALIKE = 1e-6
 
 def remarks(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     """Everything that is to be said, a sentence each."""
-    for remark in (_mutates, _steps, _enters_once, _by_design, _rounds):
+    for remark in (_mutates, _steps, _enters_once, _by_design, _tests, _rounds):
         yield from remark(found, inputs)
+
+
+def _tests(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """A layer made for use, which computes something else in training: backward may be meant for that alone."""
+    observed = found.observed
+    for name in modes_of(observed.layer) if observed.passes.training is None else ():
+        mode, trained = getattr(observed.layer, name), name.strip("_") in TRAINING
+        other = observed.fork()
+        setattr(other, name, trained)
+        try:
+            outputs = observed.passes.perform(other, copy.deepcopy(inputs)).outputs
+        except Exception:
+            continue
+        if mode != trained and not _equal(outputs, found.done.outputs):
+            yield f"judged as it is, with {name} = {mode}; training=True judges it in training"
 
 
 def _rounds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
