@@ -160,6 +160,31 @@ def test_a_gradient_that_is_none_fails(name: str) -> None:
     assert "gradient" in report.findings[0].message
 
 
+NAN_AT_ZERO = {
+    "a maximum": (np.sinc, lambda x: (np.cos(np.pi * x) * np.pi * x - np.sin(np.pi * x)) / (np.pi * x**2), True),
+    "a minimum": (np.square, lambda x: 2 * x**2 / x, True),
+    "an inflection": (lambda x: x**3, lambda x: 3 * x**3 / x, True),
+    "a slope": (np.sin, lambda x: np.cos(x) * x / x, True),
+    "no slope: a root": (np.cbrt, lambda x: np.cbrt(x) / (3 * x), False),
+    "no slope: x log |x|": (
+        lambda x: np.where(x == 0, 0, x * np.log(np.abs(np.where(x == 0, 1, x)))),
+        lambda x: np.log(np.abs(x)) + x / x,
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAN_AT_ZERO)
+@pytest.mark.parametrize("x", [[0.0], [0.0, 0.75], [0.5, 0.0, 0.0, -2.0]])
+def test_nan_is_a_fault_where_f_has_a_slope_be_it_zero_and_nowhere_else(name: str, x: list[float]) -> None:
+    """At an extremum the one-sided slopes shrink with the step; where there is no slope they grow."""
+    f, derivative, wrong = NAN_AT_ZERO[name]
+    with np.errstate(all="ignore"):
+        report = check((f, lambda i, g: (g * derivative(i[0]),)), np.array(x))
+    assert report.verdict is (Verdict.FAIL if wrong else Verdict.INCONCLUSIVE), report
+    assert not wrong or (report.findings[0].kind, report.findings[0].index) == (Kind.NONFINITE, (x.index(0.0),))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_and_gradients_that_are_not_finite(value: float) -> None:
     """f NaN or inf everywhere: inconclusive. Backward so where f is smooth: NONFINITE. One output so: no accusation."""

@@ -127,7 +127,8 @@ class Blocks:
             slopes = np.array([abs(float(right[0])) + abs(float(left[0])) for right, left in sweep.sides])[order]
             if float(np.max(slopes)) > 2 * float(limits(primal.dtype).max) * direction[j]:
                 continue  # no number of this dtype is right
-            settled = len(slopes) > 1 and abs(slopes[0] - slopes[1]) <= 0.02 * slopes[1]  # log t grows by 5 % a halving
+            # log t grows by 5 % a halving; what shrinks is on its way to a finite slope, or to none: an extremum
+            settled = len(slopes) > 1 and slopes[0] <= 1.02 * slopes[1]
             if np.all(np.isfinite(slopes)) and (settled or not slopes.any()):
                 entry = int(j) // (2 if primal.dtype.kind == "c" else 1)
                 index = tuple(int(i) for i in np.unravel_index(entry, primal.shape)) if primal.shape else ()
