@@ -68,7 +68,8 @@ def choose(paths: Sequence[str]) -> tuple[list[Record], list[str]]:
 def replay(made: Record, target: str | None = None, *, closer: bool = False) -> Replay:
     """Judge the case of one record again, of the target that it names or of `target`, "module:attr".
 
-    Every seed that the judge may have had is tried, and the worst verdict counts; a test has its own. closer: take a
+    Every seed that the judge may have had is tried, and the worst verdict counts, before others that which says what was
+    said; a test has its own. closer: take a
     closer look as well.
     What cannot be replayed (no case was kept, a target that is not there) is UNKNOWN, with the reason.
     """
@@ -128,10 +129,10 @@ def _layer(
 
     layer, frozen = _resolved(ref), options.pop("frozen", ())
     built = maker(layer, list(case.sizes), frozen)(layer, case)
-    seeds = dict.fromkeys([before.seed or 0, seed_of(case)])
+    seeds = dict.fromkeys([seed_of(case), before.seed or 0])
     reports = [check(built, *case.inputs, seed=seed, **options) for seed in seeds]
     order = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
-    report = min(reports, key=lambda one: order.index(one.verdict))
+    report = min(reports, key=lambda one: (order.index(one.verdict), _word(before, one) is not Word.STILL))
     return report, look(built, *case.inputs, report=report) if closer and not report else None
 
 
@@ -150,12 +151,13 @@ def _resolved(ref: str) -> Any:
 
 
 def _word(before: Report, now: Report) -> Word:
-    """FIXED passes; STILL says the same of the same input as it did."""
+    """FIXED passes; STILL says of the same input what was said, or might have been: a diagnosis has several names."""
     if now.verdict is Verdict.PASS:
         return Word.FIXED
     if now.verdict is not before.verdict:
         return Word.CHANGED
     if now.verdict is Verdict.INCONCLUSIVE:
         return Word.STILL
-    known = {(finding.kind, finding.input) for finding in before.findings}
-    return Word.STILL if (now.findings[0].kind, now.findings[0].input) in known else Word.CHANGED
+    first = now.findings[0]
+    known = {kind for f in before.findings if f.input == first.input for kind in (f.kind, *f.kinds)}
+    return Word.STILL if known & {first.kind, *first.kinds} else Word.CHANGED

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 import gradcheck
 from gradcheck.__main__ import main
+from gradcheck.judge.case import Case, seed_of
 from gradcheck.render.records import append, record, save
 from gradcheck.replay import Word, choose, exit_code, replay
+from properties.test_judge_kinds import MISTAKES
 
 LAYERS = """
     import numpy as np
@@ -88,6 +91,38 @@ def test_another_mistake_at_the_same_place_is_a_change(
     assert again.word is Word.CHANGED
     assert words in again.line
     assert exit_code([again]) == 1
+
+
+def test_the_cotangent_that_found_a_mistake_names_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By seed 11 this looks like an approximation, by that of the case like nothing known: it is what it was."""
+
+    def norm(x: Any) -> Any:
+        return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+
+    def vjp(inputs: Any, g: Any) -> Any:
+        return ((g - g.mean(-1, keepdims=True)) / np.sqrt(inputs[0].var(-1, keepdims=True) + 1e-5),)
+
+    target, x = gradcheck.from_pair(norm, vjp), np.array([[1.0, 0.0, 0.0, 0.0]])
+    monkeypatch.setattr("gradcheck.replay._resolved", lambda ref: target)
+    report = gradcheck.check(target, x, seed=seed_of(Case((x,))))
+    other = gradcheck.check(target, x, seed=11)
+    assert report.findings[0].kind is not other.findings[0].kind
+    made = record(replace(report, seed=11), target_ref="layers:norm") | {"source": "a.jsonl:1"}
+    assert replay(made).word is Word.STILL
+
+
+@pytest.mark.parametrize("kind", gradcheck.Kind)
+def test_what_did_not_change_is_still_failing_whatever_it_was_called(
+    kind: gradcheck.Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search draws by another seed than it judges by, and another cotangent may name the same mistake otherwise."""
+    f, vjp, inputs = MISTAKES[kind]
+    target = gradcheck.from_pair(f, vjp)
+    monkeypatch.setattr("gradcheck.replay._resolved", lambda ref: target)
+    for seed in (0, 7):
+        report = gradcheck.check(target, *inputs, seed=seed)
+        made = record(replace(report, seed=1000 + seed), target_ref="layers:it") | {"source": "a.jsonl:1"}
+        assert replay(made).word is Word.STILL
 
 
 def test_a_layer_for_sizes_is_built_for_the_recorded_ones(layers: Any) -> None:

@@ -44,4 +44,3 @@ def cost_record(curve: "Curve", *, target_ref: str) -> Record:
             },
         }
     )
-
