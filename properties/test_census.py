@@ -30,7 +30,8 @@ def counted() -> dict[str, Counted]:
 def test_every_layer_of_a_folder_is_a_row_and_base_classes_are_not(counted: dict[str, Counted]) -> None:
     """What only promises a forward is no layer; what cannot be imported is a row of its own."""
     layers = {"Dense", "StridedPool", "Gain", "Endless", "Hungry", "Peculiar", "Tanh", "CrossEntropy"}
-    conventions = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "SoftmaxOfOne", "SoftmaxOfRows"}
+    losses = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "DistillationLoss"}
+    conventions = losses | {"SoftmaxOfOne", "SoftmaxOfRows", "ReflectionPad"}
     assert set(counted) == layers | conventions | {"affine_forward", "embedding_forward", "step", "shop.broken"}
 
 
@@ -91,6 +92,13 @@ def test_a_softmax_for_one_example_is_judged_with_one(counted: dict[str, Counted
     """With three its value would be one distribution over all of them, which nobody means."""
     assert counted["SoftmaxOfOne"].word == "right"
     assert all("shape (1, 4)" in seen.setting for seen in counted["SoftmaxOfOne"].seen)
+
+
+def test_no_layer_is_given_what_nobody_would_give_it(counted: dict[str, Counted]) -> None:
+    """Two rows are less than a reflection takes, a padding of nothing is none, and probabilities sum to one."""
+    assert {counted[name].word for name in ("ReflectionPad", "DistillationLoss")} == {"right"}
+    assert any("pad_width=2" in seen.setting for seen in counted["ReflectionPad"].seen)
+    assert all("rows of shape (3, 4)" in seen.setting for seen in counted["DistillationLoss"].seen[:1])
 
 
 @pytest.mark.parametrize("name", ["HalfEntropy", "SquareEntropy", "SoftmaxOfRows"])

@@ -119,6 +119,10 @@ def of_argument(parameter: Parameter, layer: str = "") -> tuple[Any, ...]:
     values = next(
         values for pattern, values in ARGUMENTS if re.fullmatch(pattern, name) or re.fullmatch(pattern, name.lower())
     )
+    if (
+        "pad" in name.lower() and "pad" in layer.lower()
+    ):  # a layer that pads, and pads nothing, is not what anyone makes
+        values = tuple(v for v in values if v not in (0, (0, 0)))
     if (gates := gates_of(layer)) > 1:
         values = tuple(replace(v, shape=(*v.shape[:-1], 5 * gates)) if _of_hidden(v) else v for v in values)
     if parameter.annotation in (float, "float"):

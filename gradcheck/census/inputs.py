@@ -188,6 +188,8 @@ def of_input(argument: str, layer: str) -> tuple[Any, ...]:
         return _reals((3, 5), (5,), (5, 1))
     if re.fullmatch(r"y|t|labels?|targets?|captions?", lower):
         return (Input("labels", (3,), 4), Input("onehot", (3, 4)), Input("labels", (3, 2), 4))
+    if "prob" in lower:
+        return (Input("rows", (3, 4)), Input("rows", (4,)))
     if lower == "mask":
         return (Input("binary", (3, 2)), Input("binary", (3, 4)))
     if _LOSS.search(layer):  # labels are of 3 examples

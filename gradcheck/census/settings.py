@@ -88,7 +88,8 @@ def working(candidate: Candidate, until: float) -> Iterator[Setting]:
             break
         error, place = tried(candidate, setting)
         if error is None:
-            yield setting
+            roomier = _roomier(setting)
+            yield setting if roomier == setting or tried(candidate, roomier)[0] else roomier
             return
         if isinstance(error, MemoryError):
             raise UnsettledError(f"MemoryError: {error}")  # more of the same would take long, and end alike
@@ -123,6 +124,16 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
     except Exception as error:  # a layer may raise anything
         return error, place
     return None, ""
+
+
+def _roomier(setting: Setting) -> Setting:
+    """A setting of one array, images, with an axis of four for one of two: what is channels to one layer is the height
+    to another, and two rows are less than any window or reflection is meant for.
+    """
+    first, *more = setting.inputs or (None,)
+    if more or not isinstance(first, Input) or len(first.shape) != 4:
+        return setting
+    return replace(setting, inputs=(replace(first, shape=tuple(4 if size == 2 else size for size in first.shape)),))
 
 
 def _for_one_example(softmax: Any) -> bool:

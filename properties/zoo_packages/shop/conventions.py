@@ -69,3 +69,34 @@ class SoftmaxOfRows:
 
     def backward(self, dout):
         return self.y * (dout - np.sum(dout * self.y))
+
+
+class ReflectionPad:
+    """Right, for images with their channels last, at least as large as the padding."""
+
+    def __init__(self, pad_width):
+        self.pad = pad_width
+
+    def forward(self, x):
+        self.shape = x.shape
+        return np.pad(x, ((0, 0), (self.pad, self.pad), (0, 0), (0, 0)), "reflect")
+
+    def backward(self, dout):
+        pad, rows = self.pad, self.shape[1]
+        dx = dout[:, pad : pad + rows].copy()
+        for k in range(1, pad + 1):
+            dx[:, k] += dout[:, pad - k]
+            dx[:, rows - 1 - k] += dout[:, pad + rows - 1 + k]
+        return dx[:, :rows] if pad else dx[:0]
+
+
+class DistillationLoss:
+    """Right, for what a teacher gives: probabilities, whose sum is one."""
+
+    def loss(self, pred, label, teacher_prob):
+        raised = np.exp(pred)
+        return -np.sum((label + teacher_prob) * np.log(raised / raised.sum(-1, keepdims=True)))
+
+    def grad(self, pred, label, teacher_prob):
+        raised = np.exp(pred)
+        return 2 * raised / raised.sum(-1, keepdims=True) - label - teacher_prob
