@@ -68,9 +68,8 @@ def choose(paths: Sequence[str]) -> tuple[list[Record], list[str]]:
 def replay(made: Record, target: str | None = None, *, closer: bool = False) -> Replay:
     """Judge the case of one record again, of the target that it names or of `target`, "module:attr".
 
-    Every seed that the judge may have had is tried, and the worst verdict counts, before others that which says what was
-    said; a test has its own. closer: take a
-    closer look as well.
+    Every seed that the judge may have had is tried, and the worst verdict counts, one that says what was said before
+    others; a test has its own. closer: take a closer look as well.
     What cannot be replayed (no case was kept, a target that is not there) is UNKNOWN, with the reason.
     """
     from gradcheck.judge.case import Case
