@@ -10,11 +10,11 @@ from properties.zoo.epsilons import EPSILONS, OTHERS
 from properties.zoo.functions import PAIRS
 from properties.zoo.losses import HABITS, LOSSES
 from properties.zoo.objects import SPECIMENS, STEPPING
-from properties.zoo.optimisers import BY_DEFAULT, OPTIMISED, UNJUDGED
+from properties.zoo.optimisers import OPTIMISED, OWN_STEPS, UNJUDGED
 from properties.zoo.scalars import SCALARS
 from properties.zoo.surprises import SURPRISES
 
-STEPS = [*STEPPING, *BY_DEFAULT]
+STEPS = [*STEPPING, *OWN_STEPS]
 EVERY = [
     *SPECIMENS,
     *STEPS,

@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.naming import RATES
 from gradcheck.adapters.optimisers import Recorder
-from gradcheck.adapters.walk import Array, Path, Step, places, read
+from gradcheck.adapters.walk import Array, Path, places, read
 
 
 @dataclass
 class Aftermath:
     """What a backward pass left behind: the layer, what was returned, the parameters as objects before (and their
-    values), the parameters now, the cotangents as backward left them; the learning rate that it was given.
+    values), the parameters now, the cotangents as backward left them; the learning rate, if it is known.
     """
 
     layer: Any
@@ -45,12 +44,10 @@ class Aftermath:
 
     def stepped(self) -> dict[str, Array]:
         """What parameters lost during backward, over the learning rate: the gradient, if that was a step of descent."""
-        rates = (read(self.layer, (Step("attribute", name),)) for name in RATES)
-        rate = next((float(r) for r in (*rates, self.rate) if isinstance(r, int | float) and r), None)
-        if rate is None:
+        if self.rate is None:
             return {}
         found = {}
         for name, now in self.now.items():
             if isinstance(now, np.ndarray) and now.shape == self.values[name].shape:
-                found[name] = (self.values[name] - now) / rate
+                found[name] = (self.values[name] - now) / self.rate
         return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
-from gradcheck.adapters.naming import GRADIENTS
+from gradcheck.adapters.naming import AT_INPUT, GRADIENTS, stems
 from gradcheck.adapters.observe import Observed, Parameter
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs, same_shape
 from gradcheck.adapters.passes import Performance, is_label
@@ -102,6 +102,8 @@ def assigned(
     found.of_inputs = by_argument(after.returned, run.done.inputs)
     if not found.of_inputs:
         found.of_inputs = {i: c.path for i, c in of_inputs(free, [(i, n, a.shape) for i, n, a in wanted]).items()}
+    if not found.of_inputs and not returned:
+        found.of_inputs = kept_of_inputs(kept, inputs)
     if given is not None:
         return found
     left = [c for c in returned if c.path not in (*found.of_parameters.values(), *found.of_inputs.values())]
@@ -119,6 +121,23 @@ def assigned(
     if not found.of_inputs and not found.of_parameters:  # places for gradients that backward leaves as they were
         for name, parameter in parameters.items():
             take(name, by_name(parameter, everything))
+    return found
+
+
+def kept_of_inputs(kept: Sequence[Candidate], inputs: Sequence[Leaf]) -> dict[int, Path]:
+    """Where a backward that returns nothing keeps the gradients of inputs: self.dx for x, self.grad_input for the only
+    one, by name and shape.
+
+    >>> place = (Step("attribute", "layer"), Step("attribute", "grad_input"))
+    >>> kept_of_inputs([Candidate(place, place, np.ones(2))], [(0, "x", np.zeros(2))]).keys()
+    dict_keys([0])
+    """
+    found = {}
+    for i, name, array in inputs:
+        names = [name or "", *(AT_INPUT if len(inputs) == 1 else ())]
+        fitting = [c for c in kept if same_shape(c.array, array.shape) and set(stems(c.word)).intersection(names)]
+        if len(fitting) == 1:
+            found[i] = fitting[0].path
     return found
 
 

@@ -38,7 +38,10 @@ PARAMETERS = (
 )  # fmt: skip
 """Containers of parameters."""
 
-VALUES = ("data", "value", "val", "values", "array", "tensor", "w", "v", "x", "param", "theta", "weight")
+ARRAYS = ("data", "value", "val", "values", "array", "tensor")
+"""The array inside an object that is a parameter, by a word that says no more than that."""
+
+VALUES = (*ARRAYS, "w", "v", "x", "param", "theta", "weight")
 """Inside an object that is a parameter: its array, beside .grad."""
 
 LABELS = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.flat import varied
-from gradcheck.adapters.naming import PARAMETERS, VALUES
+from gradcheck.adapters.naming import ARRAYS, PARAMETERS
 from gradcheck.adapters.optimisers import Recorder, optimisers_in
 from gradcheck.adapters.passes import Passes, Performance
 from gradcheck.adapters.prepare import forget, initialised, own_attributes, rewind, seeded, values
@@ -32,7 +32,7 @@ class Parameter:
     def name(self) -> str:
         """What a report calls it: W for params['W'] and for W.data, cell.W for a part's."""
         steps = self.paths[0]
-        if len(steps) > 1 and steps[-1].kind == "attribute" and steps[-1].key in VALUES and steps[-2].key != "params":
+        if len(steps) > 1 and steps[-1].kind == "attribute" and steps[-1].key in ARRAYS and steps[-2].key != "params":
             steps = steps[:-1]
         kept = [s for s in steps[:-1] if s.key not in PARAMETERS] + [steps[-1]]
         if len(kept) == len(steps) or isinstance(steps[-1].key, int):
@@ -73,9 +73,10 @@ class Observed:
         before = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
         values = {name: np.array(array) for name, array in before.items()}
         given = [np.array(c) for c in cotangents] if own else list(cotangents)
+        rate = self.passes.rate(again.layer)
         returned = self.passes.pull(again, given)
         now = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
-        return Aftermath(again.layer, returned, before, values, now, given, self.passes.rate(again.layer))
+        return Aftermath(again.layer, returned, before, values, now, given, rate)
 
     def pull_again(self, done: Performance, after: Aftermath, cotangents: Sequence[Array]) -> Aftermath | None:
         """A second backward pass on what a first left, with the parameters that the first had; None where it raises."""

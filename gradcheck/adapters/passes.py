@@ -123,12 +123,13 @@ class Passes:
         return method(*arguments, **named, **{n: self._setting(n) for n in optional if n in self.settings})
 
     def rate(self, layer: Any) -> float | None:
-        """The learning rate that backward is given, or has by default; None where it takes none."""
+        """The learning rate of a layer that steps inside: what backward is given or has by default, or the layer's."""
         method = bound(layer, self.backward)
         positional, optional, _ = signature(method)
-        rates = [self._setting(name) for name in (*positional, *optional) if name in RATES and name in self.settings]
-        rates += [self._setting(name) for name in positional if name in RATES]
-        return next(iter([*rates, *(defaults(method)[name] for name in optional if name in RATES)]), None)
+        given = [self._setting(name) for name in (*positional, *self.settings) if name in RATES]
+        by_default = [defaults(method)[name] for name in optional if name in RATES]
+        rates = [*given, *by_default, *(getattr(layer, name, None) for name in RATES)]
+        return next((float(rate) for rate in rates if isinstance(rate, int | float) and rate), None)
 
     def takes_cotangent(self, done: Performance) -> bool:
         """Whether backward is handed any."""

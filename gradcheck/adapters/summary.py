@@ -16,10 +16,11 @@ def in_words(found: "Recognised", leaves: Sequence[Leaf]) -> str:
     """What was recognised, in one sentence."""
     passes, done = found.observed.passes, found.done
     forward = f"{spell(passes.forward)}({', '.join(input_names(bound(done.layer, passes.forward)))})"
-    where = ", ".join(
-        f"{name} in {spelled(path).replace('layer.', 'self.', 1)}" for name, path in found.places.of_parameters.items()
-    )
-    inputs = ", ".join(f"d{name or i}" for i, name, _ in leaves if i in found.places.of_inputs)
+    returned = {i: path[0].key != "layer" for i, path in found.places.of_inputs.items()}
+    kept = {name or f"input {i}": found.places.of_inputs[i] for i, name, _ in leaves if returned.get(i) is False}
+    gradients = (found.places.of_parameters | kept).items()
+    where = ", ".join(f"{name} in {spelled(path).replace('layer.', 'self.', 1)}" for name, path in gradients)
+    inputs = ", ".join(f"d{name or i}" for i, name, _ in leaves if returned.get(i))
     parts = [f"recognised: {forward}", f"{spell(passes.backward)} returns {inputs or 'no gradient of an input'}"]
     if done.spare is not None:
         parts.insert(1, "returns (value, cache)")

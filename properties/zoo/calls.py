@@ -1,5 +1,6 @@
 """Passes called in their own ways: a cotangent by another name, or none, or behind decorators."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,22 @@ def wrapped(twist: Twist) -> Any:
             self.dgain, self.retrograde = twist("gain", (g * self.input).sum(0)), twist("x", g * self.gain)
 
     return Scale
+
+
+def returns_nothing(twist: Twist) -> Any:
+    class Layer:
+        def __init__(self) -> None:
+            self.fc = SimpleNamespace(weight=draws(3, 3), bias=draws(3))
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.fc.weight + self.fc.bias
+
+        def backward(self, dout):
+            self.fc.dweight, self.fc.dbias = twist("W", self.x.T @ dout), twist("b", dout.sum(0))
+            self.dout, self.grad_input = dout, twist("x", dout @ self.fc.weight.T)
+
+    return Layer
 
 
 def in_a_phase(twist: Twist) -> Any:
@@ -242,6 +259,13 @@ CALLS = [
     Specimen("derivative where it is", derivative_where_it_is, (X,), {"x": "x"}, "derivative returns dx"),
     Specimen("backward where it is", backward_where_it_is, (X,), {"x": "x"}, "the derivative of each entry"),
     Specimen("wrapped", wrapped, (X,), {"gain": "gain", "x": "input_data"}, "forward(input_data)"),
+    Specimen(
+        "returns nothing",
+        returns_nothing,
+        (X,),
+        {"W": "fc.weight", "b": "fc.bias", "x": "x"},
+        "x in self.grad_input",
+    ),
     Specimen("in a phase", in_a_phase, (X,), {"x": "x"}),
     Specimen("closure", closure, (X,), AFFINE, "pullback returns dx; gradients: W in returned[1]"),
     Specimen("closure that keeps", closure_that_keeps, (X,), AFFINE, "W in self.dW, b in self.db"),

@@ -125,6 +125,22 @@ def rate_by_default(twist: Twist) -> Any:
     return Layer
 
 
+def rate_that_decays(twist: Twist) -> Any:
+    class Layer(Affine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lr = 0.5
+
+        def backward(self, dout):
+            dx = twist("x", dout @ self.W.T)
+            self.W -= self.lr * twist("W", self.x.T @ dout)
+            self.b -= self.lr * twist("b", dout.sum(0))
+            self.lr *= 0.9
+            return dx
+
+    return Layer
+
+
 def rate_unknown(twist: Twist) -> Any:
     class Layer(Affine):
         def backward(self, dout):
@@ -175,7 +191,10 @@ OPTIMISED = [
     Specimen("optimiser of tables", tables, (X,), AFFINE, "W in recorded['W']"),
 ]
 
-BY_DEFAULT = [Specimen("rate by default", rate_by_default, (X,), AFFINE, "own step")]
+OWN_STEPS = [
+    Specimen("rate by default", rate_by_default, (X,), AFFINE, "own step"),
+    Specimen("rate that decays", rate_that_decays, (X,), AFFINE, "own step"),
+]
 
 UNJUDGED = [
     Specimen("rate unknown", rate_unknown, (X,), {"x": "x"}, "W alters the value and no gradient of it was found"),
