@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import types
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 
 from gradcheck.adapters.derivatives import Back, Pushforward
 from gradcheck.adapters.flat import Array
+from gradcheck.adapters.holdings import held_by
 from gradcheck.adapters.tensors import array_of, tensor_of
 from gradcheck.adapters.trees import leaves
 
@@ -28,8 +28,6 @@ class Run(Protocol):
         A checkpointed layer runs forward again on the way back.
         """
 
-
-_EMPTY = types.CellType()
 
 _FORWARD_SEED, _BACKWARD_SEED = 0, 1
 """Not the same: a backward that draws its dropout mask anew, rather than remember it, has to be caught."""
@@ -170,12 +168,12 @@ def state(seed: int, generators: Sequence[Any] = ()) -> Iterator[list[Any]]:
 
 
 def generators_of(function: Any, inputs: Any) -> list[Any]:
-    """torch.Generators that a function can be seen to draw from: of a module and its parts, of what a function closes
-    over or is bound to, and among the inputs.
+    """torch.Generators that a function can be seen to draw from: those of modules and their parts, those that it holds
+    itself, and those among the inputs.
     """
     torch: Any = sys.modules["torch"]
-    owners = [*function.modules()] if isinstance(function, torch.nn.Module) else [getattr(function, "__self__", None)]
-    cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or () if cell != _EMPTY]
-    held = [value for owner in owners for value in getattr(owner, "__dict__", {}).values()]
-    seen = [*cells, *held, *(leaf for _, leaf in leaves(inputs))]
+    held = held_by(function)
+    parts = [part for owner in held if isinstance(owner, torch.nn.Module) for part in owner.modules()]
+    owned = [value for owner in (*held, *parts) for value in getattr(owner, "__dict__", {}).values()]
+    seen = [*held, *owned, *(leaf for _, leaf in leaves(inputs))]
     return list({id(value): value for value in seen if isinstance(value, torch.Generator)}.values())
