@@ -30,8 +30,9 @@ def counted() -> dict[str, Counted]:
 def test_every_layer_of_a_folder_is_a_row_and_base_classes_are_not(counted: dict[str, Counted]) -> None:
     """What only promises a forward is no layer; what cannot be imported is a row of its own."""
     layers = {"Dense", "StridedPool", "Gain", "Endless", "Hungry", "Peculiar", "Tanh", "CrossEntropy"}
-    losses = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "DistillationLoss"}
-    conventions = losses | {"SoftmaxOfOne", "SoftmaxOfRows", "ReflectionPad"}
+    losses = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "DistillationLoss", "KeptLoss", "L1"}
+    softmaxes = {"SoftmaxOfOne", "SoftmaxOfRows", "SoftmaxOfColumns"}
+    conventions = losses | softmaxes | {"ReflectionPad", "PointSigmoid"}
     assert set(counted) == layers | conventions | {"affine_forward", "embedding_forward", "step", "shop.broken"}
 
 
@@ -80,6 +81,9 @@ def test_a_derivative_in_terms_of_the_value_is_odd_and_not_wrong(counted: dict[s
             "everywhere, a constant made of the numbers of examples, 2, and of classes, 4, and the 2 of a square",
         ),
         ("EntropyOfOne", "right for every change of the probabilities that keeps their sum"),
+        ("PointSigmoid", "backward takes the point, not a cotangent"),
+        ("KeptLoss", "backward is the gradient of a loss that it keeps"),
+        ("SoftmaxOfColumns", "hands its cotangent through, joined with the cross-entropy"),
     ],
 )
 def test_what_a_convention_explains_is_odd_and_says_which(counted: dict[str, Counted], name: str, words: str) -> None:
@@ -95,8 +99,10 @@ def test_a_softmax_for_one_example_is_judged_with_one(counted: dict[str, Counted
 
 
 def test_no_layer_is_given_what_nobody_would_give_it(counted: dict[str, Counted]) -> None:
-    """Two rows are less than a reflection takes, a padding of nothing is none, and probabilities sum to one."""
-    assert {counted[name].word for name in ("ReflectionPad", "DistillationLoss")} == {"right"}
+    """Two rows are less than a reflection takes, a padding of nothing is none, probabilities sum to one; how much of
+    a penalty there is is a number.
+    """
+    assert {counted[name].word for name in ("ReflectionPad", "DistillationLoss", "L1")} == {"right"}
     assert any("pad_width=2" in seen.setting for seen in counted["ReflectionPad"].seen)
     assert all("rows of shape (3, 4)" in seen.setting for seen in counted["DistillationLoss"].seen[:1])
 

@@ -157,7 +157,7 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
             kind,
             _parameters(kind),
             tuple(_required(forward)),
-            passes=(forward,),
+            passes=(forward, *backs),
             at_point=at_point,
             joined=joined,
         )

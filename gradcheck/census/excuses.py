@@ -4,16 +4,20 @@ A sweep accuses somebody of a mistake in code that nobody asked about. It may do
 what was seen; what one does explain is odd, and said.
 """
 
+import inspect
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradcheck.adapters.joined import softmax
+from gradcheck.adapters.functions import with_derivative
+from gradcheck.adapters.joined import SOFTMAX, softmax
+from gradcheck.adapters.layer import from_layer
+from gradcheck.adapters.methods import input_names
 from gradcheck.census.discover import Candidate
 from gradcheck.census.inputs import Input
-from gradcheck.census.settings import Setting, target_of
+from gradcheck.census.settings import Setting, made_in, target_of
 from gradcheck.judge.verdict import check
 from gradcheck.report import Kind, Report, Verdict
 from gradcheck.target import Pullback, Target, from_pullback
@@ -68,14 +72,13 @@ def asked(target: Target, inputs: tuple[Any, ...]) -> Report:
 
 def excused(dispute: Dispute) -> str:
     """What the disagreement is, in words; "" where it is a mistake."""
-    trials = (_declared, _habit, _of_another_loss, _rounding, _constant, _on_the_simplex, _at_the_value, _unmultiplied)
-    return next((words for trial in trials if (words := trial(dispute))), "")
+    return next((words for trial in _TRIALS if (words := trial(dispute))), "")
 
 
 def _declared(dispute: Dispute) -> str:
     """An epsilon in the loss only, or a name that says that backward is no derivative of forward."""
     for note in dispute.report.notes:
-        if note.startswith("by design?") or (note.startswith("the loss takes log(") and dispute.error < EPSILON):
+        if note.startswith("by design?") or (note.startswith("epsilon in the loss only") and dispute.error < EPSILON):
             return note
     return ""
 
@@ -85,8 +88,31 @@ def _habit(dispute: Dispute) -> str:
 
 
 def _of_another_loss(dispute: Dispute) -> str:
-    words = "backward takes labels, and no cotangent: it may be the gradient of a loss that is not in forward"
-    return words if dispute.candidate.joined else ""
+    """A loss that forward does not return: backward takes the labels, or forward returns the predictions again."""
+    if dispute.candidate.joined:
+        return "backward takes labels, and no cotangent: it may be the gradient of a loss that is not in forward"
+    if dispute.setting.labels is not None and len(dispute.inputs) == 2:
+        target, flat = dispute.bound
+        value = target.value(*flat, *target.parameters.values())
+        if np.array_equal(value, dispute.inputs[1 - dispute.setting.labels]):
+            return "forward returns the predictions as they are: backward is the gradient of a loss that it keeps"
+    return ""
+
+
+def _handed_through(dispute: Dispute) -> str:
+    """A softmax whose backward is the identity, whichever axis its value sums to one along."""
+    target, flat = dispute.bound
+    if not SOFTMAX.search(dispute.candidate.name) or len(flat) != 1 or target.parameters:
+        return ""
+    value = np.asarray(target.value(*flat))
+    cotangent = np.linspace(-1, 1, value.size).reshape(value.shape)
+    through = np.array_equal(target.linearize(*flat)(cotangent)[0], cotangent)
+    one = any(np.allclose(value.sum(axis), 1, rtol=ROUNDED) for axis in range(value.ndim))
+    return (
+        "softmax's backward hands its cotangent through, joined with the cross-entropy after it"
+        if through and one
+        else ""
+    )
 
 
 def _rounding(dispute: Dispute) -> str:
@@ -169,6 +195,24 @@ def _on_the_simplex(dispute: Dispute) -> str:
     return "the gradient is right for every change of the probabilities that keeps their sum, and for no other"
 
 
+def _at_the_point(dispute: Dispute) -> str:
+    """backward(x) beside forward(x): it takes the point, by the name of its argument, and no cotangent."""
+    candidate = dispute.candidate
+    if not inspect.isclass(candidate.layer) or len(candidate.passes) != 2 or len(candidate.inputs) != 1:
+        return ""
+    forward, backward = candidate.passes
+    if tuple(input_names(backward))[1:] != candidate.inputs:
+        return ""
+    passes = with_derivative(forward.__name__, backward.__name__)
+    target = from_layer(made_in(candidate, dispute.setting), forward=passes[0], backward=passes[1])
+    right = asked(target, dispute.inputs).verdict is Verdict.PASS
+    return (
+        "backward takes the point, not a cotangent: it is the derivative there, for its caller to multiply"
+        if right
+        else ""
+    )
+
+
 def _at_the_value(dispute: Dispute) -> str:
     """σ' = a (1 − a): a derivative that wants what the function returned."""
     if not dispute.candidate.at_point or len(dispute.inputs) != 1:
@@ -199,3 +243,17 @@ def _unmultiplied(dispute: Dispute) -> str:
 def _rows(g: Any, d: Any) -> Any:
     """A cotangent of examples, or of all at once, in as many axes as the derivative has."""
     return np.reshape(g, np.shape(g) + (1,) * max(np.ndim(d) - np.ndim(g), 0))
+
+
+_TRIALS = (
+    _declared,
+    _habit,
+    _of_another_loss,
+    _handed_through,
+    _rounding,
+    _constant,
+    _on_the_simplex,
+    _at_the_point,
+    _at_the_value,
+    _unmultiplied,
+)

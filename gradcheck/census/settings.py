@@ -43,13 +43,18 @@ class UnsettledError(Exception):
     """No setting was found; the message has what the likeliest one raised."""
 
 
+def made_in(candidate: Candidate, setting: Setting) -> Any:
+    """The layer made with the arguments of a setting; raises what making it raises."""
+    np.random.seed(0)  # noqa: NPY002 - the stream that layers initialise themselves from
+    return candidate.layer(**{n: v.array() if isinstance(v, Filled) else v for n, v in setting.arguments})
+
+
 def target_of(candidate: Candidate, setting: Setting) -> Target:
     """The target of a layer, made anew with these arguments, its constant parameters moved away from their constant.
 
     A scale that is 1 and a shift that is 0 hide what depends on them. Raises what making the layer raises.
     """
-    np.random.seed(0)  # noqa: NPY002 - the stream that layers initialise themselves from
-    made = candidate.layer(**{n: v.array() if isinstance(v, Filled) else v for n, v in setting.arguments})
+    made = made_in(candidate, setting)
     frozen = () if setting.labels is None else (setting.labels,)
     target = as_target(made, name=candidate.name, frozen=frozen)
     convert = _converter(candidate.framework)
@@ -229,7 +234,7 @@ def _with(setting: Setting, change: tuple[str, Any]) -> tuple[tuple[str, Any], .
 
 
 def _resized(setting: Setting) -> Iterator[Setting]:
-    """The inputs with a batch of one or two, with other images, and with longer sequences."""
+    """The inputs with a batch of one or two, with tall and wide images, and with longer sequences."""
     arrays = [x for x in setting.inputs if isinstance(x, Input) and x.domain != "labels"]
     if not arrays or len({x.shape[0] for x in arrays if x.shape}) == 0:
         return
@@ -238,7 +243,7 @@ def _resized(setting: Setting) -> Iterator[Setting]:
         if batch == 3:
             yield replace(setting, inputs=tuple(_sized(x, {3: size}, first=True) for x in setting.inputs))
     if len(arrays[0].shape) >= 3:
-        for change in ({6: 7, 5: 4}, {6: 5, 5: 8}):
+        for change in ({6: 7, 5: 4}, {6: 4, 5: 9}):
             new = tuple(_sized(x, change) for x in setting.inputs)
             if new != setting.inputs:
                 yield replace(setting, inputs=new)
