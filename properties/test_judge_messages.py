@@ -26,7 +26,7 @@ def test_a_pass_says_what_it_could_have_seen() -> None:
     assert re.fullmatch(r"sine: backward agrees with the finite differences to \d\.\de-\d\d", first)
     assert f"{report.resolution:.1e}" in first
     assert rest == [
-        f"  kinks at the point: none · float64 · {report.evaluations} forward and {report.pullbacks} backward calls"
+        f"  kinks: none · float64 · {report.evaluations} forward and {report.pullbacks} backward calls"
     ]
 
 

@@ -35,7 +35,7 @@ def block(report: Report, width: int = 80, color: bool = False, replay: str = ""
     >>> from gradcheck.report import Report, Verdict
     >>> print(block(Report(Verdict.PASS, "tanh", resolution=2e-11, evaluations=12, pullbacks=16, dtype="float64")))
     tanh: backward agrees with the finite differences to 2.0e-11
-      kinks at the point: none · float64 · 12 forward and 16 backward calls
+      kinks: none · float64 · 12 forward and 16 backward calls
     """
     out = io.StringIO()
     console = Console(
@@ -190,7 +190,7 @@ def _circumstances(report: Report) -> Iterator[str]:
         yield from (f"because {reason.split('; ')[0]}" for reason in report.reasons[1:DETAILED])
         yield f"to tell: {'; '.join(_remedies(report))}"
     calls = f"{report.evaluations} forward and {report.pullbacks} backward call{'s' if report.pullbacks != 1 else ''}"
-    kinks = f"kinks: {', '.join(report.kinks[:4])}" if report.kinks else "kinks at the point: none"
+    kinks = f"kinks: {', '.join(report.kinks[:4])}" if report.kinks else "kinks: none"
     if report.verdict is Verdict.FAIL and not report.blocks:
         kinks = ""  # a broken law came first, and nobody looked
     spent = f"{report.examples} examples, {calls}" if report.examples > 1 else calls
