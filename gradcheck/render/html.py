@@ -16,10 +16,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from gradcheck.render import plots
+from gradcheck.render import account, plots
 from gradcheck.render.block import block
 from gradcheck.render.records import Record, cost_of, is_cost, look_of, report_of
-from gradcheck.render.scale import decades
 from gradcheck.render.schema import Cost
 from gradcheck.report import Report, Verdict, place
 
@@ -121,14 +120,14 @@ def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
         seen=seen,
         counts=Counter([*(one.report.verdict.value for one in seen), *(one.cost.verdict.value for one in grown)]),
         costs=grown,
-        card=_card(both),
+        card=account.card(both),
         complaints=complaints,
-        matrix=_matrix(seen, failures),
+        matrix=account.matrix(seen, failures),
         dtypes=[dtype for dtype, _ in Counter(one.report.dtype or "–" for one in seen).most_common()],
         failures=failures,
-        unclear=_unclear(seen),
-        margins=Markup(_scoped(plots.margins(_margins(seen)), "m")),
-        calls=Markup(_scoped(plots.calls(cost), "c")) if (cost := _calls(seen)) else "",
+        unclear=account.unclear(seen),
+        margins=Markup(_scoped(plots.margins(account.margins(seen)), "m")),
+        calls=Markup(_scoped(plots.calls(cost), "c")) if (cost := account.calls(seen)) else "",
         environments=Counter(one.environment for one in both).most_common(),
         told=TOLD,
         listed=LISTED // max(1, len(failures)) + 1,
@@ -182,79 +181,6 @@ def _growths(costs: Sequence[Record]) -> Iterable[Growth]:
     for n, (made, cost) in enumerate(sorted(read, key=lambda pair: order.index(pair[1].verdict))):
         drawn = n < PLOTTED and len(cost.fit) > 1 and len(cost.sizes) > 1
         yield Growth(made, cost, f"c{n}", Markup(_scoped(plots.growth(cost), f"c{n}")) if drawn else "")
-
-
-def _card(seen: Sequence[Seen | Growth]) -> list[tuple[str, str]]:
-    """What the run was, as far as its records agree; otherwise how many values there are."""
-    told = [dict(one.environment) | one.card for one in seen]
-    days = sorted(str(one.made.get("at", "")) for one in seen)
-    card = [("when", days[0] if days[0] == days[-1] else f"{days[0]} … {days[-1]}")]
-    for name in ("gradcheck", "python", "numpy", "blas", "commit", "profile", "dtype", "seed"):
-        several = [value for value in dict.fromkeys(one.get(name, "") for one in told) if value not in ("", "None")]
-        if several:
-            card.append((name, ", ".join(several) if len(several) <= 3 else f"{len(several)} different ones"))
-    return card
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is known of one target in one dtype."""
-
-    counts: Counter[str]
-    worst: float
-    anchor: str
-
-    @property
-    def shade(self) -> int:
-        """A number from −3, far within the bound, to 3, far beyond it, for the colour."""
-        return round(decades(self.worst) / 2)
-
-
-def _matrix(seen: Sequence[Seen], failures: Sequence[Failure]) -> list[tuple[str, dict[str, Cell]]]:
-    """Targets by dtypes, those with the worst cell first."""
-    cells: dict[str, dict[str, list[Seen]]] = defaultdict(lambda: defaultdict(list))
-    for one in seen:
-        cells[one.report.target][one.report.dtype or "–"].append(one)
-    anchors: dict[tuple[str, str], str] = {}
-    for failure in failures:
-        anchors.setdefault((failure.worst.report.target, failure.worst.report.dtype or "–"), failure.anchor)
-    rows = [
-        (
-            target,
-            {
-                dtype: Cell(
-                    Counter(one.report.verdict.value for one in group),
-                    max((one.worst for one in group if one.worst == one.worst), default=float("nan")),
-                    anchors.get((target, dtype), ""),
-                )
-                for dtype, group in by_dtype.items()
-            },
-        )
-        for target, by_dtype in cells.items()
-    ]
-    return sorted(rows, key=lambda row: -max(decades(c.worst) if c.worst == c.worst else -9 for c in row[1].values()))
-
-
-def _unclear(seen: Sequence[Seen]) -> list[tuple[str, str, int]]:
-    """(target, reason, how often) of what could not be told."""
-    reasons = Counter(
-        (one.report.target, one.report.reasons[0] if one.report.reasons else one.report.headline())
-        for one in seen
-        if one.report.verdict is Verdict.INCONCLUSIVE
-    )
-    return [(target, reason, count) for (target, reason), count in reasons.most_common(200)]
-
-
-def _margins(seen: Sequence[Seen]) -> list[tuple[str, float]]:
-    return [
-        (row.verdict.value, row.margin) for one in seen for row in one.report.blocks if row.margin is not None
-    ]
-
-
-def _calls(seen: Sequence[Seen]) -> list[tuple[int, float]]:
-    """(entries, forward calls an example), where both are known."""
-    pairs = [(sum(prod(row.shape) for row in one.report.blocks), one.report) for one in seen]
-    return [(size, report.evaluations / report.examples) for size, report in pairs if size and report.evaluations]
 
 
 def _short(value: float) -> str:
