@@ -262,6 +262,11 @@ def test_inconclusive_examples_stop_nothing() -> None:
     assert search(wrong, x=("n",), seed=0).verdict is Verdict.FAIL
     never = search((lambda x: x * np.nan, lambda i, g: (g,)), x=("n",), seed=0, max_examples=10)
     assert (never.verdict, never.inconclusive, never.examples) == (Verdict.INCONCLUSIVE, 10, 10)
+    assert isinstance(never.case, Case)
+    assert set(never.case.sizes) == {"n"}  # a case of it, with what its layer is made by
+    assert {row.input for row in right.blocks} == {"x"}
+    assert right.margin < 1
+    assert right.resolutions["x"] == right.resolution
     assert never.reasons
 
 

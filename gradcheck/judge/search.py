@@ -155,6 +155,7 @@ class _Tally:
     def judge(self, drawn: Any, case: Case) -> Report:
         """Check one case, and take it in."""
         report = check(self.make(drawn, case), *case.inputs, seed=seed_of(case), **self.options)
+        report = report if report else replace(report, case=case)  # with the sizes that its layer was made for
         self.evaluations += report.evaluations
         self.pullbacks += report.pullbacks
         self.last = report
@@ -164,7 +165,7 @@ class _Tally:
         if report.verdict is Verdict.FAIL:
             self.first = self.first or report
             if self.smallest is None or size_of(case) <= self.size:
-                self.smallest, self.size = replace(report, case=case), size_of(case)
+                self.smallest, self.size = report, size_of(case)
                 self.remake = functools.partial(self.make, drawn)
         elif self.smallest is None:
             if report.verdict is Verdict.PASS:

@@ -114,7 +114,7 @@ class Claim:
         settings = chosen(self.options, returned)
         options = {name: settings[name] for name in CHECK}
         report = check(target, *case.inputs, seed=seed_of(case), **options)
-        report = replace(report, case=case) if report.verdict is Verdict.FAIL else report
+        report = report if report else replace(report, case=case)
         if session.running is not None:
             session.running.hear(report, settings, target, case.inputs)
         return report
