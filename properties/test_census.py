@@ -11,7 +11,7 @@ from rich.console import Console
 
 from gradcheck.__main__ import main
 from gradcheck.census import Counted, census
-from gradcheck.census.discover import Candidate
+from gradcheck.census.discover import Candidate, modules_of
 from gradcheck.census.inputs import Input, answers, data, is_loss, of_input
 from gradcheck.census.judge import Seen
 from gradcheck.census.settings import Setting, tried
@@ -32,11 +32,11 @@ def test_every_layer_of_a_folder_is_a_row_and_base_classes_are_not(counted: dict
     layers = {"Dense", "StridedPool", "Gain", "Endless", "Hungry", "Peculiar", "Tanh", "CrossEntropy"}
     losses = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "DistillationLoss", "KeptLoss", "L1"}
     softmaxes = {"SoftmaxOfOne", "SoftmaxOfRows", "SoftmaxOfColumns"}
-    conventions = losses | softmaxes | {"ReflectionPad", "PointSigmoid"}
+    conventions = losses | softmaxes | {"ReflectionPad", "PointSigmoid", "Traced"}
     assert set(counted) == layers | conventions | {"affine_forward", "embedding_forward", "step", "shop.broken"}
 
 
-@pytest.mark.parametrize("name", ["Dense", "CrossEntropy", "affine_forward", "step"])
+@pytest.mark.parametrize("name", ["Dense", "Traced", "CrossEntropy", "affine_forward", "step"])
 def test_right_layers_are_right_in_several_settings(counted: dict[str, Counted], name: str) -> None:
     """None is accused in any setting, and more than the first is judged."""
     assert counted[name].word == "right"
@@ -160,6 +160,16 @@ def test_what_cannot_be_made_comes_with_the_lines_to_write(counted: dict[str, Co
 def test_a_module_that_cannot_be_imported_says_why(counted: dict[str, Counted]) -> None:
     """What is not installed may be imported, by demos mostly, until it is called; the others are judged."""
     assert "no_such_module_anywhere is not installed, and start of it was called" in counted["shop.broken"].lost
+
+
+def test_a_folder_whose_name_is_no_identifier_is_no_package(tmp_path: Path) -> None:
+    """A clone called my-layers with an __init__.py in it: its own modules import each other from inside."""
+    inner = tmp_path / "my-layers" / "net"
+    inner.mkdir(parents=True)
+    for file in (inner.parent / "__init__.py", inner / "__init__.py", inner / "dense.py"):
+        file.write_text("def backward(dout): ...")
+    found = dict(modules_of(str(inner.parent), tmp_path))
+    assert found["net.dense"] == str(inner.parent)
 
 
 def test_the_table_counts_and_the_exit_code_is_pytests() -> None:

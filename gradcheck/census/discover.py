@@ -15,6 +15,7 @@ from typing import Any
 from gradcheck.adapters.entry import methods_of
 from gradcheck.adapters.functions import pairs_in, takes_context
 from gradcheck.adapters.layer import from_functions
+from gradcheck.adapters.methods import undecorated
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, LABELS
 from gradcheck.adapters.wording import returned_names
 
@@ -67,7 +68,7 @@ def _tells(file: Path) -> bool:
 
 def _importable(file: Path) -> tuple[str, str]:
     root = file.parent
-    while (root / "__init__.py").exists():
+    while (root / "__init__.py").exists() and root.name.isidentifier():  # another name is no package to import
         root = root.parent
     parts = file.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts), str(root)
@@ -148,7 +149,7 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
             taken = list(inspect.signature(kind.forward).parameters)[1:]
             yield Candidate(name, lambda: kind, (), tuple(taken), framework)
     elif _forward(kind) and methods_of(kind, BACKWARD + DERIVATIVE) and not _only_promises(kind):
-        forward = getattr(kind, _forward(kind))
+        forward = undecorated(getattr(kind, _forward(kind)))
         backs = [getattr(kind, method) for method in methods_of(kind, BACKWARD) if method not in DERIVATIVE][:1]
         joined = any(name in LABELS for back in backs for name in _required(back))
         at_point = not set(methods_of(kind, BACKWARD)) - set(DERIVATIVE)

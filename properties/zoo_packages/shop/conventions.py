@@ -147,3 +147,25 @@ class L1:
 
     def grad(self, W):
         return self.weight * np.sign(W)
+
+
+def traced(function):
+    """A decorator that hides what it decorates."""
+
+    def wrap(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrap
+
+
+class Traced:
+    """Right, with passes inside a decorator."""
+
+    @traced
+    def forward(self, x):
+        self.x = x
+        return x**2
+
+    @traced
+    def backward(self, dout):
+        return 2 * self.x * dout
