@@ -132,5 +132,5 @@ def summarise(session: "Session", terminal: pytest.TerminalReporter) -> None:
             terminal.line(f"INCONCLUSIVE {v['test']}: {v['headline']}", yellow=True)
     for line in session.warned:
         terminal.line(f"WARNING {line}", yellow=True)
-    if session.options.report and told:
+    if session.options.report and (told or session.costs):
         terminal.line(f"report: {session.options.report}")

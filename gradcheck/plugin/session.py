@@ -221,7 +221,8 @@ class Session:
         elif self.options.report and not self.config.getoption("collectonly"):
             from gradcheck.render.records import write
 
-            write(self.options.report, [*(told["record"] for told in self.verdicts), *self.costs])
+            if not write(self.options.report, [*(told["record"] for told in self.verdicts), *self.costs]):
+                self.warned.append(f"nothing was judged, and so there is no {self.options.report.name}")
 
     @pytest.hookimpl(optionalhook=True)  # of xdist
     def pytest_testnodedown(self, node: Any) -> None:
@@ -233,7 +234,7 @@ class Session:
         """Say what came of the gradients, where there is anything to say."""
         if self.refused:
             terminalreporter.line(f"ERROR: {self.refused}", red=True)
-        if self.verdicts or self.warned:
+        if self.verdicts or self.costs or self.warned:
             from gradcheck.plugin.recording import summarise
 
             summarise(self, terminalreporter)

@@ -82,18 +82,23 @@ def append(path: str | Path, made: Record) -> None:
         file.write(json.dumps(made, allow_nan=False, separators=(",", ":")).encode() + b"\n")
 
 
-def write(path: str | Path, made: Sequence[Record]) -> None:
-    """Write these records, and nothing else, as JSON lines, or as a page where the path ends in .html."""
+def write(path: str | Path, made: Sequence[Record]) -> bool:
+    """Write these records, and nothing else, as JSON lines, or as a page where the path ends in .html.
+
+    False where there is no page, for want of records. What an earlier run wrote is gone in any case.
+    """
     path = Path(path)
+    path.unlink(missing_ok=True)
     if path.suffix == ".html":
         from gradcheck.render import html
 
-        path.write_text(html.page(made), encoding="utf-8")
-        return
-    path.unlink(missing_ok=True)
+        if made:
+            path.write_text(html.page(made), encoding="utf-8")
+        return bool(made)
     path.touch()
     for one in made:
         append(path, one)
+    return True
 
 
 def save(made: Record, directory: str | Path = ".gradcheck") -> str:
