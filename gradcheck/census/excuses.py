@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.functions import with_derivative
-from gradcheck.adapters.joined import SOFTMAX, softmax
+from gradcheck.adapters.joined import softmax
 from gradcheck.adapters.layer import from_layer
 from gradcheck.adapters.methods import input_names
 from gradcheck.census.discover import Candidate
-from gradcheck.census.inputs import Input
+from gradcheck.census.inputs import SOFTMAX, Input
 from gradcheck.census.settings import Setting, made_in, target_of
 from gradcheck.judge.verdict import check
 from gradcheck.report import Kind, Report, Verdict

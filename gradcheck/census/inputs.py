@@ -87,6 +87,7 @@ DICTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
 _WINDOW = re.compile(r"conv|pool|im2col|spatial|2d|image|upsampl|unpool|patch|deconv|lrn|flatten", re.IGNORECASE)
 _SEQUENCE = re.compile(r"rnn|lstm|gru|time|temporal|atten|sequence|recurrent|transformer|positional|1d", re.IGNORECASE)
 _IDS = re.compile(r"embed|lookup|onehot|one_hot|token|vocab|word", re.IGNORECASE)
+SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _LOSS = re.compile(
     r"loss|entropy|mse|mae|error|cost|criterion|hinge|nll|kldiv|huber|bce|svm|softmax_?(?:with|cross)|rmse",
     re.IGNORECASE,

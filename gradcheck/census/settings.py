@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters import as_target
-from gradcheck.adapters.joined import SOFTMAX
 from gradcheck.census.arguments import CHANGES, Filled, of_argument
 from gradcheck.census.discover import Candidate
-from gradcheck.census.inputs import Input, answers, data, is_loss, of_input
+from gradcheck.census.inputs import SOFTMAX, Input, answers, data, is_loss, of_input
 from gradcheck.target import Target
 
 _MOST_TRIALS = 600
