@@ -188,6 +188,34 @@ def test_what_cannot_be_used_is_refused_with_a_remedy(layer, options, error, wor
         check(from_layer(layer, **options), X)
 
 
+def test_the_gradient_of_a_loss_that_is_not_there_is_refused_and_its_loss_asked_for() -> None:
+    """A backward that is handed labels which forward never saw is nobody's pullback; with its loss it can be judged."""
+
+    class Output:
+        def __init__(self) -> None:
+            self.W = X[:3, :2].copy()
+
+        def forward(self, x):
+            self.x, self.out = x, x @ self.W
+            return self.out
+
+        def backward(self, y):
+            self.dW = self.x.T @ (self.out - y)
+            return (self.out - y) @ self.W.T
+
+    y = np.ones((4, 2))
+    words = r"backward takes labels \(y\) that forward does not: it is the gradient of a loss behind it\. Put"
+    with pytest.raises(TypeError, match=words):
+        check(Output, X)
+    target = from_layer(
+        Output,
+        forward=lambda layer, x: 0.5 * np.sum((layer.forward(x) - y) ** 2),
+        backward=lambda layer, cotangent: layer.backward(y),
+    )
+    report = check(target, X)
+    assert (report.verdict, judged(report)) == (Verdict.PASS, {"x", "W"})
+
+
 def test_a_wrong_number_of_inputs_is_refused() -> None:
     """As many as forward takes."""
     with pytest.raises(TypeError, match=r"forward takes 1 input \(x\), got 2; give one array for each"):

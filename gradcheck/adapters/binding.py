@@ -14,7 +14,7 @@ from gradcheck.adapters.entry import in_mode
 from gradcheck.adapters.epsilon import is_felt, remark
 from gradcheck.adapters.flat import flattened
 from gradcheck.adapters.functions import times
-from gradcheck.adapters.joined import after_softmax, with_cross_entropy
+from gradcheck.adapters.joined import whole
 from gradcheck.adapters.pairing import same_shape
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised
@@ -72,12 +72,7 @@ def layer_target(
             bare = _target(label, seen.bare, seen, flat.rebuilt, flat.names, fixed, plain=False)
             felt = is_felt(target, bare, (*arrays, *target.parameters.values()))
             target = replace(target if felt else bare, notes=(*target.notes, remark(seen.epsilon, felt)))
-        if seen.logits is not None and np.all(arrays[seen.logits] >= 0):  # else there is no logarithm
-            p = arrays[seen.logits]
-            logits = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
-            arrays = (*arrays[: seen.logits], logits, *arrays[seen.logits + 1 :])
-            return after_softmax(target, seen.logits), arrays
-        return (with_cross_entropy(target) if seen.through else target), arrays
+        return (target, arrays) if seen.half is None else whole(target, seen.half, arrays)
 
     return Target(label, _unbound, _unbound, bind=bind)
 

@@ -15,6 +15,7 @@ from gradcheck.adapters.caches import empty_cache, is_cache
 from gradcheck.adapters.methods import (
     CallError,
     Method,
+    arguments,
     bound,
     defaults,
     input_names,
@@ -25,7 +26,7 @@ from gradcheck.adapters.methods import (
 )
 from gradcheck.adapters.naming import LABELS, PHASES, RATES, TESTING, TRAINING
 from gradcheck.adapters.optimisers import Descent, Recorder
-from gradcheck.adapters.roles import Role, is_value, place_of, roles_of
+from gradcheck.adapters.roles import Role, is_label_of_its_own, is_value, place_of, roles_of
 from gradcheck.adapters.walk import Array
 from gradcheck.adapters.wording import returned_names
 
@@ -51,7 +52,7 @@ class Performance:
 @dataclass(frozen=True)
 class Passes:
     """The two passes of a layer. training: the value for every training flag, None to leave defaults as they are.
-    leading: of several values only the first has a cotangent.
+    leading: of several values only the first has a cotangent. labelled: backward is handed labels for a cotangent.
     """
 
     forward: Method
@@ -59,6 +60,7 @@ class Passes:
     training: bool | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     leading: bool = False
+    labelled: bool = False
 
     def inputs_of(self, layer: Any, count: int) -> list[str]:
         """The names of forward's inputs when it is given so many: a cache to be filled is none if there is none for it.
@@ -88,39 +90,41 @@ class Passes:
                 f"({', '.join(slots)}), got {len(inputs)}; give one array for each"
             )
         rest = iter(inputs)
-        arguments = [noted[n] if n in noted else next(rest) if n in slots else self._setting(n) for n in positional]
+        positioned = [noted[n] if n in noted else next(rest) if n in slots else self._setting(n) for n in positional]
         by_name = dict(zip(named, rest, strict=False)) if not variadic else {}
         flags = {n: self._setting(n) for n in optional if self._is_setting(n) and self._overrides(n)}
-        outcome = method(*arguments, *rest, **by_name, **flags)
+        outcome = method(*positioned, *rest, **by_name, **flags)
         return self._split(layer, inputs, outcome, noted)
 
     def pull(self, done: Performance, cotangents: Sequence[Array]) -> Any:
         """Run backward on the layer as forward left it; returns what it returns, and raises what it raises."""
         names = self.inputs_of(done.layer, len(done.inputs))
         rest: Any = iter([done.packed(cotangents)] if done.packed else cotangents)
-        arguments: list[Any] = []
+        given: list[Any] = []
         named: dict[str, Any] = {}
         for name, role in self._roles(done.layer, done.outcome):
             if role == "cotangent":
-                arguments.append(next(rest))
+                given.append(next(rest))
             elif role == "optional":
                 named[name] = next(rest)
             elif role == "cache":
-                arguments.append(done.spare)
+                given.append(done.spare)
             elif role == "input":
-                arguments.append(done.noted[name] if name in done.noted else done.inputs[names.index(name)])
+                given.append(done.noted[name] if name in done.noted else done.inputs[names.index(name)])
             elif role == "output":
-                arguments.append(done.outcome)
+                given.append(done.outcome)
             elif role == "cotangents":
-                arguments.extend(rest)
+                given.extend(rest)
+            elif role == "nothing":
+                given.append(None)
             elif role == "optimiser":
                 done.layer.optimiser_that_records = Recorder(Descent())
-                arguments.append(done.layer.optimiser_that_records)
+                given.append(done.layer.optimiser_that_records)
             else:
-                arguments.append(self._setting(name))
+                given.append(self._setting(name))
         method = bound(done.layer, self.backward)
         _, optional, _ = signature(method)
-        return method(*arguments, **named, **{n: self._setting(n) for n in optional if n in self.settings})
+        return method(*given, **named, **{n: self._setting(n) for n in optional if n in self.settings})
 
     def rate(self, layer: Any) -> float | None:
         """The learning rate of a layer that steps inside: what backward is given or has by default, or the layer's."""
@@ -131,9 +135,17 @@ class Passes:
         rates = [*given, *by_default, *(getattr(layer, name, None) for name in RATES)]
         return next((float(rate) for rate in rates if isinstance(rate, int | float) and rate), None)
 
-    def takes_cotangent(self, done: Performance) -> bool:
-        """Whether backward is handed any."""
-        return any(role in ("cotangent", "optional", "cotangents") for _, role in self._roles(done.layer, done.outcome))
+    def labels(self, layer: Any) -> list[str]:
+        """The arguments of backward that are labels, by name, which forward is not given."""
+        if self.backward == "pullback":
+            return []
+        inputs = input_names(bound(layer, self.forward))
+        return [name for name in arguments(bound(layer, self.backward)) if is_label_of_its_own(name, inputs)]
+
+    def cotangents(self, done: Performance) -> list[str]:
+        """The arguments of backward that are handed cotangents."""
+        roles = self._roles(done.layer, done.outcome)
+        return [name for name, role in roles if role in ("cotangent", "optional", "cotangents")]
 
     def _split(
         self, layer: Any, inputs: tuple[Any, ...], outcome: Any, noted: dict[str, Any] | None = None
@@ -172,7 +184,7 @@ class Passes:
     def _roles(self, layer: Any, outcome: Any) -> list[Role]:
         """What each argument of backward is."""
         passes = bound(layer, self.forward), bound(layer, self.backward)
-        return roles_of(*passes, outcome, self._words(layer), self.settings, spell(self.backward))
+        return roles_of(*passes, outcome, self._words(layer), self.settings, spell(self.backward), self.labelled)
 
     def _is_setting(self, name: str) -> bool:
         return name in self.settings or is_flag(name)

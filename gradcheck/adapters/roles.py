@@ -30,12 +30,14 @@ def roles_of(
     words: Mapping[int, str],
     settings: Collection[str],
     called: str,
+    labelled: bool = False,
 ) -> list[Role]:
     """The role of each argument of backward that it must be given: "cotangent", "cotangents" (all that are left),
-    "optional" (a cotangent by keyword), "cache", "input", "output", "optimiser" or "setting".
+    "optional" (a cotangent by keyword), "cache", "input", "output", "optimiser", "setting" or "nothing".
 
     outcome: what forward returned; words: what its return statement calls that; settings: arguments with values of
-    their own; called: backward's name, for errors. Raises CallError for an argument that nothing is known of.
+    their own; called: backward's name, for errors; labelled: labels stand where cotangents do, and for them. Raises
+    CallError for an argument that nothing is known of.
 
     >>> roles_of(lambda x: x, lambda dout, cache, lr: dout, (1.0, "cache"), {}, (), "backward")
     [('dout', 'cotangent'), ('cache', 'cache'), ('lr', 'setting')]
@@ -46,6 +48,10 @@ def roles_of(
     if not positional and optional and not is_flag(optional[0]):
         positional = optional[:1]  # backward(dout=1)
     inputs = input_names(forward)
+    if labelled:
+        given = [name for name in optional if name not in positional and is_label_of_its_own(name, inputs)]
+        nothing = [(n, "cotangent" if is_label_of_its_own(n, inputs) else "nothing") for n in positional]
+        return [*nothing, *((name, "optional") for name in given)]
     kept = [name for name in inputs if is_cache(name) and name not in words.values()]  # forward fills it
     roles = [(name, _alone(name, inputs, kept, len(positional) > 1, settings)) for name in positional]
     unknown = [i for i, (_, role) in enumerate(roles) if role == "cotangent"]
@@ -106,6 +112,11 @@ def _further(roles: list[Role], unknown: list[int], inputs: list[str], outcome: 
             f"{called} wants {', '.join(names[1:])} beside its cotangent, and forward returned one value only; "
             f"say what it is: from_layer(…, backward=lambda layer, cotangent: layer.…)"
         )
+
+
+def is_label_of_its_own(name: str, inputs: Collection[str]) -> bool:
+    """Whether an argument of backward is labels, by its name, and of those that forward is not given."""
+    return name in LABELS and name not in inputs
 
 
 def place_of(cotangent: str, words: Mapping[int, str]) -> int | None:

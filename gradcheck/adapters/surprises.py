@@ -13,7 +13,7 @@ import numpy as np
 
 from gradcheck.adapters.assignment import Leaf
 from gradcheck.adapters.epsilon import without_epsilon
-from gradcheck.adapters.joined import hands_through, is_cross_entropy, is_difference, uneven_rows
+from gradcheck.adapters.joined import Half, half
 from gradcheck.adapters.methods import written
 from gradcheck.adapters.prepare import seeded
 from gradcheck.adapters.recognise import Recognised
@@ -33,8 +33,8 @@ class Habits:
 
     batch: the axis of the batch in the first input, where gradients are batch means; means: which are. loss: −1 for a
     mean whose gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale: cotangents are
-    scaled down to pass below a clip. logits: a loss whose gradient is that of the logits of this input. through: a
-    softmax that hands its cotangent through. bare: a loss without the epsilon that its gradient does not have.
+    scaled down to pass below a clip. half: of a softmax and a cross-entropy, the one that it is. bare: a loss without
+    the epsilon that its gradient does not have.
     """
 
     batch: int | None = None
@@ -42,8 +42,7 @@ class Habits:
     loss: int = 0
     ignores: bool = False
     scale: float = 1.0
-    logits: int | None = None
-    through: bool = False
+    half: Half | None = None
     bare: Recognised | None = None
     epsilon: str = ""
     notes: list[str] = field(default_factory=list)
@@ -55,7 +54,8 @@ def habits(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf]) -
     with seeded():
         for trial in (_means, _ignores, _clips, _sums):
             trial(found, inputs, seen)
-        _joined(found, inputs, leaves, seen)
+        seen.half = half(found, inputs, leaves, seen.ignores)
+        seen.notes.extend([seen.half.note] if seen.half else [])
         _adds_epsilon(found, seen)
         seen.notes.extend(remarks(found, inputs))
     return seen
@@ -150,7 +150,7 @@ def _ignores(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     if len(found.done.outputs) != 1:
         return
     if np.ndim(found.done.outputs[0]):
-        if found.observed.passes.takes_cotangent(found.done) or found.places.of_parameters:
+        if found.observed.passes.cotangents(found.done) or found.places.of_parameters:
             return  # a layer with one unit and one example is no loss
         seen.ignores = True
         seen.notes.append("backward takes no cotangent: the derivative of each entry, multiplied by it here")
@@ -186,49 +186,3 @@ def _adds_epsilon(found: Recognised, seen: Habits) -> None:
     struck = without_epsilon(found.observed.layer, passes.forward, backward)
     if struck is not None and not found.places.of_parameters:
         seen.bare, seen.epsilon = replace(found, observed=replace(found.observed, layer=struck[0])), struck[1]
-
-
-def _joined(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], seen: Habits) -> None:
-    """A softmax and a cross-entropy written for each other."""
-    outputs, places = found.done.outputs, found.places
-    if len(outputs) != 1 or not np.size(outputs[0]) or len(places.of_inputs) != 1 or places.of_parameters:
-        return
-    position = next(iter(places.of_inputs))
-    gradient, value = np.asarray(found.gradients(found.after)[position]), np.asarray(outputs[0])
-    if hands_through(found.label, gradient, found.cotangents[0], value):
-        seen.through = True
-        seen.notes.append(
-            "softmax's backward hands its cotangent through, joined with the cross-entropy that follows it: judged "
-            "together with one"
-        )
-    elif value.size == 1 and _of_logits(found, inputs, leaves, position, seen.ignores):
-        seen.logits = position
-        seen.notes.append(
-            "the gradient is p − t, that of the logits before a softmax, joined with this cross-entropy: judged "
-            "together with one"
-        )
-
-
-def _of_logits(
-    found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], position: int, ignores: bool
-) -> bool:
-    """Whether it is a cross-entropy whose gradient is p − t times a constant wherever the input is probabilities p.
-
-    Tried at two draws of rows, whatever was given: a loss of logits has softmax(p) − t there, and for even rows, which
-    a softmax leaves as they are, nobody can tell.
-    """
-    given = next(array for i, _, array in leaves if i == position)
-    labels = [array for i, _, array in leaves if i != position]
-    if not is_cross_entropy(found.label):
-        return False
-    for seed in (0, 1):
-        rows = uneven_rows(given, seed)
-        try:
-            done = found.observed.perform(tuple(rows if x is given else x for x in inputs))
-            gradient = found.gradients(found.observed.pull(done, found.cotangents))[position]
-        except Exception:  # a loss of these very numbers
-            return False
-        scale = 1.0 if ignores else float(np.ravel(found.cotangents[0])[0]) or 1.0
-        if not any(is_difference(np.asarray(gradient) / scale, rows, t) for t in labels):
-            return False
-    return True

@@ -25,13 +25,14 @@ def recognised(
 ) -> tuple[Recognised | PassRaisedError, Habits]:
     """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
     a cotangent for each of several values, or for the first where backward does not like that; with flags as they are,
-    or set (save_cache=False) where backward does not like that.
+    or set (save_cache=False) where backward does not like that; with labels in the place of a cotangent.
 
     Raises what the layer raised the first time.
     """
     raised: list[Exception] = []
     set_flags = [replace(passes, training=True)] if passes.training is None else []
-    for way in (passes, replace(passes, leading=True), *set_flags):
+    with_labels = [replace(passes, labelled=True)] if passes.labels(layer) else []
+    for way in (passes, replace(passes, leading=True), *set_flags, *with_labels):
         for inputs, arrays in trials:
             floats = [leaf for leaf in arrays if leaf[2].dtype.kind in "fc"]
             try:
