@@ -292,6 +292,25 @@ def test_an_engine_whose_backward_takes_no_cotangent_is_judged():
     assert finding.claimed == pytest.approx(2 * finding.numeric)
 
 
+def test_parameters_that_the_first_call_makes_are_judged():
+    """As DeZero's, whose data is None before; those that stay so are left out."""
+
+    class Lazy:
+        def __init__(self, wrong=1.0):
+            self.w, self.never, self.wrong = Variable(0.0), Variable(0.0), wrong
+            self.w.data = self.never.data = None
+
+        def __call__(self, x):
+            if self.w.data is None:
+                self.w.data = np.cos(x.data)
+            return x + (self.w * x).sin(self.wrong)
+
+    report = gradcheck.check(Lazy(), X)
+    assert report.verdict is Verdict.PASS, str(report)
+    assert set(report.resolutions) == {"x", "w"}
+    assert {f.input for f in gradcheck.check(Lazy(wrong=2.0), X).findings} == {"x", "w"}
+
+
 def test_tinygrad_is_judged(monkeypatch):
     """Its cotangent is a tensor, its data a method, its parameters are assigned."""
     tinygrad = pytest.importorskip("tinygrad")

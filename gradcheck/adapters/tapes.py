@@ -8,8 +8,8 @@ theirs, or add up gradients inside it, once it has been gone through.
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,16 +62,17 @@ def from_tape(
         raise TypeError(
             f"from_tape cannot see which values {label} works on: give their class, as in from_tape({label}, Value)"
         )
-    tape = _Tape(function, make, _counts(make), parameters)
+    lazy = _Tape(function, make, _counts(make), parameters)
     names = names_of(function)
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
         flat = flattened(inputs, names, _is_array, frozen, label)
         arrays = [np.array(leaf) for leaf in flat.originals]
         moving = [a.dtype.kind == "f" and i not in flat.frozen for i, a in enumerate(arrays)]
-        moving += [True] * len(parameters)
+        tape = _settled(lazy, [lazy.wrapped(a) if m else a for a, m in zip(arrays, moving, strict=True)], flat)
+        moving += [True] * len(tape.parameters)
         call = Call(tape, flat, moving)
-        own, notes = away_from_constants({p.name: p.read() for p in parameters})
+        own, notes = away_from_constants({p.name: p.read() for p in tape.parameters})
         return bound(label, call, moving, (*flat.names, *own), own, notes, "reverse"), tuple(arrays)
 
     return unbound(label, names, bind)
@@ -110,6 +111,15 @@ class _Tape:
                         v.grad = gradient
                     except AttributeError:  # MyGrad's can only be forgotten
                         cleared([v])
+
+
+def _settled(tape: _Tape, values: Sequence[Any], flat: Flat) -> _Tape:
+    """A lazy model makes its parameters in its first call; those that it still lacks then are left out."""
+    if not any(p.lacks_data for p in tape.parameters):
+        return tape
+    with suppress(Exception):  # the judge meets it again, and says so
+        tape.function(*flat.rebuilt(values))
+    return replace(tape, parameters=[p for p in parameters_of(tape.function) if not p.lacks_data])
 
 
 @dataclass(frozen=True)

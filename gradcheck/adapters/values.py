@@ -35,6 +35,11 @@ class Parameter:
     name: str
     values: Values
 
+    @property
+    def lacks_data(self) -> bool:
+        """Whether a lazy model has yet to make it: DeZero's have no data before the first call."""
+        return any(getattr(v, "data", v) is None for v in self.values.flat)
+
     def read(self) -> Array:
         """The numbers, copied."""
         return array_of(self.values) if self.values.ndim else array_of(self.values.flat[0])
