@@ -282,7 +282,8 @@ def test_what_a_test_found_is_judged_again_by_that_test(tmp_path: Path) -> None:
     """However it was written: drawn, searched, at arrays, in a class. What cannot be says why, and what to do."""
     tests = tmp_path / "test_layers.py"
     tests.write_text(textwrap.dedent(TESTS), encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -ra -q\ngradcheck_report = out.jsonl\n")
+    ini = "[pytest]\naddopts = -ra -q\nfilterwarnings = error\ngradcheck_report = out.jsonl\n"
+    (tmp_path / "pytest.ini").write_text(ini)
     told = subprocess.run([sys.executable, "-m", "pytest"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert told.returncode == 1, told.stdout
     written = (tmp_path / "out.jsonl").read_bytes()
@@ -309,6 +310,9 @@ def test_what_a_test_found_is_judged_again_by_that_test(tmp_path: Path) -> None:
     gone = command(*saved[2:], cwd=tmp_path).stdout.splitlines()
     assert "test_given_arrays passed, and asked nothing about sin; run pytest" in gone[0]
     assert "test_searched: fixture 'missing' not found; run pytest" in gone[1]
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    refused = command("out.jsonl:1", cwd=tmp_path).stdout
+    assert "error: unrecognized arguments: --no-such-option; run pytest" in refused
 
 
 def test_pytest_and_run_draw_a_failure_in_characters(tmp_path: Path, layers: Any) -> None:

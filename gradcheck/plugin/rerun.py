@@ -28,9 +28,13 @@ def rerun(test: str, target: str, case: Any, *, closer: bool = False) -> Rerun:
     What it asks about `target`, by name, is asked at `case`; what it prints is not shown, and no report is written.
     """
     seen = _Seen(target, case, closer)
-    arguments = [test, *(["-n0"] if find_spec("xdist") else [])]  # this process has to hear it
+    arguments = [test, "-Wignore:Module already imported:pytest.PytestAssertRewriteWarning"]  # which gradcheck is
+    arguments += ["-n0"] if find_spec("xdist") else []  # this process has to hear it
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as said:
-        code = pytest.main(arguments, plugins=[seen])
+        try:
+            code = pytest.main(arguments, plugins=[seen])
+        except Exception as error:  # of a plugin or a setting of the user's, before anything runs
+            return Rerun(reason=f"{test}: pytest raised {type(error).__name__}: {error}")
     if seen.report is not None:
         return Rerun(seen.report, seen.look)
     if code == pytest.ExitCode.OK:
@@ -40,9 +44,9 @@ def rerun(test: str, target: str, case: Any, *, closer: bool = False) -> Rerun:
 
 
 def _telling(words: str) -> str:
-    """The line of pytest's words that says what is wrong: the first that it marks with an E, else the first."""
+    """The line of pytest's words that says what is wrong: the first that it marks as an error, else the first."""
     lines = [line.strip() for line in words.splitlines() if line.strip()]
-    marked = [line.removeprefix("E ").strip() for line in lines if line.startswith("E ")]
+    marked = [line.removeprefix("E ").strip() for line in lines if line.startswith("E ") or "error: " in line]
     return next(iter([*marked, *lines]), "")
 
 
