@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.assignment import Grads, Leaf, Params
+from gradcheck.adapters.methods import CallError
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
@@ -27,7 +28,7 @@ def recognised(
     a cotangent for each of several values, or for the first where backward does not like that; with flags as they are,
     or set (save_cache=False) where backward does not like that; with labels in the place of a cotangent.
 
-    Raises what the layer raised the first time.
+    Raises what the layer raised the first time, or what a backward that is handed labels wants.
     """
     raised: list[Exception] = []
     set_flags = [replace(passes, training=True)] if passes.training is None else []
@@ -42,9 +43,10 @@ def recognised(
                 return found, habits(found, inputs, arrays) if convention == "auto" else Habits()
             except Exception as error:
                 raised.append(error)
-    if isinstance(raised[0], PassRaisedError):
-        return raised[0], Habits()
-    raise raised[0]
+    told = raised[-1] if with_labels and isinstance(raised[-1], CallError) else raised[0]
+    if isinstance(told, PassRaisedError):
+        return told, Habits()
+    raise told
 
 
 def trials_of(arrays: tuple[Array, ...]) -> list[tuple[Array, ...]]:
