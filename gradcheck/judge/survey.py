@@ -73,14 +73,18 @@ def take_survey(
     jacobian = np.stack(columns, axis=1)
     numeric = cotangent @ jacobian
     claimed = claim[kept]
-    reading = sweep.reading(k=0) if len(sweep.claimed) == 1 else min(sweep.readings(), key=lambda r: r.error)
+    readings = sweep.readings()
+    clearest = min(range(len(readings)), key=lambda k: readings[k].error)
+    error = readings[clearest].error
+    if hearing.bench.twin:  # what a half rounds to is added up along the line, and no entry's alone
+        error = max(0.0, error - float(sweep.claim_noise[clearest]))
     noise = 8 * float(
         np.sqrt((cotangent**2) @ (sweep.spread if sweep.spread is not None else np.zeros_like(cotangent)) ** 2)
     )
     units = np.abs(sweep.direction[kept])
     units = np.where(units > 0, units, prober.unit(sweep.position)[kept])
-    bound = 2 * noise / (step * units) + reading.error / max(float(np.max(np.abs(sweep.direction))), 1e-300)
-    bound += 8 * sweep.eps * np.abs(numeric)
+    bound = 2 * noise / (step * units) + error / max(float(np.max(np.abs(sweep.direction))), 1e-300)
+    bound += 8 * sweep.eps * np.abs(numeric) + 2 * hearing.bench.twin * float(np.max(np.abs(numeric), initial=0.0))
     if at.alone and size > 1:  # the other entries are right: their sum said so
         everything = np.zeros(size), claim.copy()
         for array, value in zip(everything, (bound, numeric), strict=True):
