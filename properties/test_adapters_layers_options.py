@@ -375,6 +375,18 @@ def test_a_gradient_of_zero_is_not_said_to_accumulate() -> None:
     assert len(report.notes) == 1
 
 
+@pytest.mark.parametrize(
+    ("forward", "backward"),
+    [("forwardProp", "backProp"), ("Forward", "Backward"), ("feedForward", "backPropagate"), ("fprop", "BackwardPass")],
+)
+def test_passes_are_known_however_their_names_are_written(forward: str, backward: str) -> None:
+    """In capitals, in camel case, with underscores or without."""
+    layer = type("Double", (), {forward: lambda self, x: 2 * x, backward: lambda self, dout: 2 * dout})
+    report = check(layer, X)
+    assert report.verdict is Verdict.PASS
+    assert report.notes == (f"recognised: {forward}(x); {backward} returns dx",)
+
+
 def test_search_judges_a_layer_at_many_shapes() -> None:
     """A layer whose parameters are made by its first forward fits them all."""
     report = search(from_layer(created_lazily(right)), x=("n", "k"), max_examples=20, seed=1)

@@ -104,6 +104,21 @@ def is_whole(obj: Any) -> bool:
 
 
 def methods_of(obj: Any, names: tuple[str, ...]) -> list[str]:
-    """The methods of an object, or of a class, that go under these names."""
+    """The methods of an object, or of a class, that go under these names, long ones however they are written.
+
+    >>> from types import SimpleNamespace
+    >>> methods_of(SimpleNamespace(forwardProp=abs, Fn=abs), ("forward", "forward_prop", "fn"))
+    ['forwardProp']
+    """
     made = not inspect.isclass(obj)
-    return [name for name in names if (made or name != "__call__") and callable(getattr(obj, name, None))]
+    long = {_plain(name): name for name in dir(obj) if len(name) >= _LONG and not name.startswith("_")}
+    there = [name if hasattr(obj, name) else long.get(_plain(name), name) for name in names]
+    return [name for name in there if (made or name != "__call__") and callable(getattr(obj, name, None))]
+
+
+_LONG = 6
+"""Letters of a name that means a pass in any spelling: Forward, backProp; D and Grad may be anything."""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "") if not name.startswith("_") else name
