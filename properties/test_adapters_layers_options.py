@@ -155,6 +155,16 @@ class Sized:
         return dout
 
 
+class Cacheless:
+    """A backward with a cache that forward of two inputs does not return."""
+
+    def forward(self, x, w=1.0):
+        return x * w
+
+    def backward(self, dout, cache):
+        return dout * cache
+
+
 class Strange(Mute):
     """A backward with an argument that nobody knows."""
 
@@ -171,6 +181,7 @@ class Strange(Mute):
          r"a function that makes one: from_layer\(lambda: Sized\(…\)\)"),
         (Mute, {}, TypeError, r"backward returned nothing and left no gradient on the layer; say where they are"),
         (Strange, {}, TypeError, r"backward wants temperature beside its cotangent, and forward returned one value"),
+        (Cacheless, {}, TypeError, r"backward wants cache beside its cotangent, and forward returned one value"),
         (Odd, {"backward": "come"}, TypeError, r"Odd has no method known as a forward pass \(its methods: come, go\)"),
         (attributes(right), {"convention": "torch"}, ValueError, r"convention must be 'auto' or 'vjp', got 'torch'"),
         (attributes(right), {"frozn": "x"}, TypeError, r"from_layer got an argument 'frozn', which neither forward nor "

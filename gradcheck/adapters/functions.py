@@ -99,7 +99,8 @@ def as_layer(forward: Callable[..., Any], backward: Callable[..., Any] | None) -
         return layer, *(with_pullback("function") if returns_pullback(forward) else at_once("function"))
     names = input_names(backward)
     alone = len(names) == 1 and not COTANGENT.match(names[0])  # of x: a cotangent alone would not tell where
-    if (is_derived(backward) or alone) and not any(name in CACHES for name in names):
+    with_cotangent = len(names) > len(input_names(forward)) and any(map(COTANGENT.match, names))  # sigmoid_grad(z, dz)
+    if (alone or (is_derived(backward) and not with_cotangent)) and not any(name in CACHES for name in names):
         return layer, *with_derivative("function", "back")
     return layer, "function", "back"
 

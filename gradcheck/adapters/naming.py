@@ -58,7 +58,7 @@ COTANGENT = re.compile(
 
 CACHES = ("cache", "caches", "ctx", "context", "memory", "saved", "state", "tape", "residuals", "res", "bp", "mem")
 
-OUTPUTS = ("out", "output", "outputs")
+OUTPUTS = ("out", "output", "outputs", "ans")
 """Arguments of backward that are what forward returned."""
 
 AT_OUTPUT = (*OUTPUTS, "a", "A", "y", "s", "activation", "activated")

@@ -55,6 +55,8 @@ def roles_of(
     kept = [name for name in inputs if is_cache(name) and name not in words.values()]  # forward fills it
     roles = [(name, _alone(name, inputs, kept, len(positional) > 1, settings)) for name in positional]
     unknown = [i for i, (_, role) in enumerate(roles) if role == "cotangent"]
+    if not isinstance(outcome, tuple | list):
+        roles = [_uncached(name, role, inputs, called) for name, role in roles]
     if not unknown:
         _one_is_the_cotangent(roles, settings)
     elif len(unknown) > 1:
@@ -78,6 +80,16 @@ def _alone(name: str, inputs: list[str], kept: list[str], several: bool, setting
     if name in inputs and (several or (name in LABELS and len(inputs) > 1)):  # loss.backward(y) of forward(y_hat, y)
         return "input"
     return "output" if several and name in OUTPUTS else "cotangent"
+
+
+def _uncached(name: str, role: str, inputs: list[str], called: str) -> Role:
+    """What a cache is where forward returned its value only: its only input, as of sigmoid_backward(dA, cache)."""
+    if role == "cache" and len(inputs) != 1:
+        raise CallError(
+            f"{called} wants {name} beside its cotangent, and forward returned one value only; "
+            f"say what it is: from_layer(…, backward=lambda layer, cotangent: layer.…)"
+        )
+    return (inputs[0], "input") if role == "cache" else (name, role)
 
 
 def _one_is_the_cotangent(roles: list[Role], settings: Collection[str]) -> None:

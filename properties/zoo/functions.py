@@ -114,6 +114,36 @@ def pair_with_the_value(twist: Twist) -> Any:
     return sigmoid_forward, sigmoid_backward
 
 
+def pair_with_the_input_for_a_cache(twist: Twist) -> Any:
+    def sigmoid(z):
+        return 1 / (1 + np.exp(-z))
+
+    def sigmoid_backward(dA, cache):
+        return twist("z", dA * sigmoid(cache) * (1 - sigmoid(cache)))
+
+    return sigmoid, sigmoid_backward
+
+
+def derivative_with_a_cotangent(twist: Twist) -> Any:
+    def tanh(z):
+        return np.tanh(z)
+
+    def tanh_grad(z, dz):
+        return twist("z", dz / np.cosh(z) ** 2)
+
+    return tanh, tanh_grad
+
+
+def vjp_with_the_answer(twist: Twist) -> Any:
+    def power(x, n):
+        return x**n
+
+    def power_vjp(g, ans, x, n):
+        return twist("x", g * n * ans / x), twist("n", g * ans * np.log(x))
+
+    return power, power_vjp
+
+
 def pair_with_gaps(twist: Twist) -> Any:
     def masked_forward(x, mask, y):
         return x * mask * y, (x, mask, y)
@@ -201,6 +231,9 @@ PAIRS = [
     ),
     Specimen("the input beside", pair_with_the_input, (X,), {"Z": "Z"}),
     Specimen("the value beside", pair_with_the_value, (X,), {"x": "x"}),
+    Specimen("the input for a cache", pair_with_the_input_for_a_cache, (X,), {"z": "z"}),
+    Specimen("derivative with a cotangent", derivative_with_a_cotangent, (X,), {"z": "z"}),
+    Specimen("the answer beside", vjp_with_the_answer, (np.exp(X), Y), {"x": "x", "n": "n"}),
     Specimen("gaps", pair_with_gaps, (X, (Y > 0) * 1.0, Y), {"x": "x", "y": "y"}),
     Specimen("context", static_with_a_context, (X, Y), {"x": "x", "y": "y"}),
     Specimen("derivative", derivative, (X,), {"x": "x"}),
