@@ -1,5 +1,6 @@
 """Aftermath: what a backward pass leaves behind, wherever its gradients may be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from gradcheck.adapters.walk import Array, Path, places, read
 @dataclass
 class Aftermath:
     """What a backward pass left behind: the layer, what was returned, the parameters as objects before (and their
-    values), the parameters now, the cotangents as backward left them; the learning rate, if it is known.
+    values), the parameters now, the cotangents as backward left them; what tells the learning rate, if it is known.
     """
 
     layer: Any
@@ -21,7 +22,7 @@ class Aftermath:
     values: dict[str, Array]
     now: dict[str, Any]
     given: list[Array]
-    rate: float | None = None
+    rate: Callable[[], float | None]
 
     def gradient(self, source: Path) -> Any:
         """What lies at one path of that tree; the rest of it is not made."""
@@ -44,10 +45,11 @@ class Aftermath:
 
     def stepped(self) -> dict[str, Array]:
         """What parameters lost during backward, over the learning rate: the gradient, if that was a step of descent."""
-        if self.rate is None:
+        rate = self.rate()
+        if rate is None:
             return {}
         found = {}
         for name, now in self.now.items():
             if isinstance(now, np.ndarray) and now.shape == self.values[name].shape:
-                found[name] = (self.values[name] - now) / self.rate
+                found[name] = (self.values[name] - now) / rate
         return found

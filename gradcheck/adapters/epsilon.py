@@ -21,6 +21,8 @@ from gradcheck.target import Target
 
 _CALLED = re.compile(r"_*(?:eps\w*|delta|tiny)", re.IGNORECASE)
 
+_LOGS = {"log", "log2", "log10"}
+
 _FADED = 2.0**-40
 """Of an epsilon, to leave 0 · log(0) at 0; of 1e-7 it is 1e-19, which is no digit of a p above a millionth."""
 
@@ -40,7 +42,7 @@ def without_epsilon(layer: Any, forward: Method, backward: Callable[..., Any]) -
     None where forward adds none, or backward adds one too, or their source is not there.
     """
     name = forward.method if isinstance(forward, Standing) else forward
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not _takes_logs(getattr(layer, name), layer, _DEEP):
         return None
     called = [one for _, one in _called_by(getattr(layer, name), layer)]
     theirs = [backward, *(one for _, one in _called_by(backward, layer) if one not in called)]
@@ -106,6 +108,14 @@ def _called_by(function: Callable[..., Any], layer: Any) -> Iterator[tuple[str, 
         one = getattr(layer, name) if callable(own) else getattr(plain, "__globals__", {}).get(name)
         if inspect.isfunction(one) or inspect.ismethod(one):
             yield name, one
+
+
+def _takes_logs(function: Callable[..., Any], layer: Any, depth: int) -> bool:
+    """Whether a function, or one that it calls, takes any log: most layers need no more looking at."""
+    names = getattr(getattr(undecorated(function), "__code__", None), "co_names", ())
+    if not _LOGS.isdisjoint(names):
+        return True
+    return depth > 0 and any(_takes_logs(one, layer, depth - 1) for _, one in _called_by(function, layer))
 
 
 def _strike(layer: Any, name: str, found: list[str], depth: int) -> None:
@@ -190,7 +200,7 @@ def _outside_of_logs(tree: ast.AST | None) -> Iterator[ast.AST]:
 
 def _is_log(node: ast.AST) -> bool:
     called = node.func if isinstance(node, ast.Call) else None
-    return getattr(called, "attr", getattr(called, "id", "")) in ("log", "log2", "log10")
+    return getattr(called, "attr", getattr(called, "id", "")) in _LOGS
 
 
 def _is_sum(node: ast.AST) -> bool:

@@ -73,10 +73,9 @@ class Observed:
         before = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
         values = {name: np.array(array) for name, array in before.items()}
         given = [np.array(c) for c in cotangents] if own else list(cotangents)
-        rate = self.passes.rate(again.layer)
         returned = self.passes.pull(again, given)
         now = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
-        return Aftermath(again.layer, returned, before, values, now, given, rate)
+        return Aftermath(again.layer, returned, before, values, now, given, lambda: self.passes.rate(done.layer))
 
     def pull_again(self, done: Performance, after: Aftermath, cotangents: Sequence[Array]) -> Aftermath | None:
         """A second backward pass on what a first left, with the parameters that the first had; None where it raises."""

@@ -79,9 +79,12 @@ class Passes:
         positional, optional, variadic = signature(method)
         if len(inputs) > 1 and len(inputs) == len(positional) + len(optional):
             return self._split(layer, inputs, method(*inputs))  # settings among them
-        given = self.inputs_of(layer, len(inputs))
-        noted = {n: empty_cache(n) for n in positional if not self._is_setting(n) and n not in given}
-        slots = [name for name in positional if name in given and not self._is_setting(name)]
+        slots = [name for name in positional if not self._is_setting(name)]
+        noted = {}
+        if len(inputs) < len(slots):
+            given = self.inputs_of(layer, len(inputs))
+            noted = {name: empty_cache(name) for name in slots if name not in given}
+            slots = [name for name in slots if name in given]
         named = [name for name in optional if not self._is_setting(name)]
         wanted = len(slots) + len(named)
         if len(inputs) < len(slots) or (len(inputs) > wanted and not variadic):
@@ -98,7 +101,6 @@ class Passes:
 
     def pull(self, done: Performance, cotangents: Sequence[Array]) -> Any:
         """Run backward on the layer as forward left it; returns what it returns, and raises what it raises."""
-        names = self.inputs_of(done.layer, len(done.inputs))
         rest: Any = iter([done.packed(cotangents)] if done.packed else cotangents)
         given: list[Any] = []
         named: dict[str, Any] = {}
@@ -110,7 +112,7 @@ class Passes:
             elif role == "cache":
                 given.append(done.spare)
             elif role == "input":
-                given.append(done.noted[name] if name in done.noted else done.inputs[names.index(name)])
+                given.append(done.noted[name] if name in done.noted else self._input(done, name))
             elif role == "output":
                 given.append(done.outcome)
             elif role == "cotangents":
@@ -125,6 +127,9 @@ class Passes:
         method = bound(done.layer, self.backward)
         _, optional, _ = signature(method)
         return method(*given, **named, **{n: self._setting(n) for n in optional if n in self.settings})
+
+    def _input(self, done: Performance, name: str) -> Any:
+        return done.inputs[self.inputs_of(done.layer, len(done.inputs)).index(name)]
 
     def rate(self, layer: Any) -> float | None:
         """The learning rate of a layer that steps inside: what backward is given or has by default, or the layer's."""

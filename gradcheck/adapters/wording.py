@@ -19,18 +19,24 @@ def returned_names(function: Callable[..., Any]) -> dict[tuple[int, ...], str]:
     >>> returned_names(len)
     {}
     """
-    last = last_return(tree_of(function))
+    return _words(getattr(undecorated(function), "__code__", None))  # which the methods of all copies share
+
+
+@lru_cache(maxsize=1024)
+def _words(code: CodeType | None) -> dict[tuple[int, ...], str]:
+    last = last_return(_parsed(code))
     return dict(_named(last, ())) if last is not None else {}
 
 
 def tree_of(function: Callable[..., Any]) -> ast.AST | None:
     """The syntax tree of a function's definition; None without a source: a builtin, a console."""
-    code = getattr(undecorated(function), "__code__", None)  # which the methods of all copies share
-    return None if code is None else _parsed(code)
+    return _parsed(getattr(undecorated(function), "__code__", None))
 
 
 @lru_cache(maxsize=1024)  # reading a source file takes longer than a forward pass
-def _parsed(code: CodeType) -> ast.AST | None:
+def _parsed(code: CodeType | None) -> ast.AST | None:
+    if code is None:
+        return None
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(code))).body[0]
     except (OSError, TypeError, SyntaxError):  # a lambda in the middle of a line has none of its own
