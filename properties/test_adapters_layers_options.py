@@ -9,8 +9,10 @@ import pytest
 from gradcheck import Kind, Report, Verdict, as_target, check, from_functions, from_layer, search
 from gradcheck.adapters.functions import pairs_in
 from properties.zoo import planted, right
+from properties.zoo.calls import closure_called
 from properties.zoo.epsilons import EPSILONS, OTHERS, P
 from properties.zoo.functions import pair_with_a_cache
+from properties.zoo.losses import called_at_once
 from properties.zoo.objects import attributes, created_lazily
 
 X = np.random.default_rng(0).normal(size=(4, 3))
@@ -396,6 +398,23 @@ def test_passes_are_known_however_their_names_are_written(forward: str, backward
     report = check(layer, X)
     assert report.verdict is Verdict.PASS
     assert report.notes == (f"recognised: {forward}(x); {backward} returns dx",)
+
+
+def test_classes_whose_objects_are_called_need_no_adapter_named() -> None:
+    """Every class can be called; one that says what calling its objects does has a forward."""
+
+    class Called:
+        def __call__(self, x):
+            return 2 * x
+
+        def backward(self, dout):
+            return 2 * dout
+
+    for layer in (Called, closure_called(right), called_at_once(right)):
+        inputs = (X,) if layer.__name__ != "CrossEntropyLoss" else (X, np.array([0, 2, 1, 1]))
+        assert check(layer, *inputs).verdict is check(layer(), *inputs).verdict is Verdict.PASS
+    with pytest.raises(TypeError, match="cannot make a target of"):
+        as_target(type("Backwards", (), {"backward": lambda self, dout: dout}))
 
 
 def test_search_judges_a_layer_at_many_shapes() -> None:

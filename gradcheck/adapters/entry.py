@@ -5,7 +5,7 @@ from typing import Any
 
 from gradcheck.adapters.caches import Context
 from gradcheck.adapters.closures import returns_pullback, with_pullback
-from gradcheck.adapters.functions import at_once, is_derivative, takes_context, with_derivative
+from gradcheck.adapters.functions import answers_at_once, at_once, is_derivative, takes_context, with_derivative
 from gradcheck.adapters.methods import Method, arguments, bound, defaults, is_flag, spell
 from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, OPTIMISERS, RATES, TESTING, TRAINING
 from gradcheck.adapters.passes import Passes
@@ -36,7 +36,7 @@ def entered_by(layer: Any, forward: Method | None, backward: Method | None) -> t
             return layer, *with_derivative(forward, derivatives[0])
         if returns_pullback(getattr(layer, forward), layer):
             return layer, *with_pullback(forward)
-        if forward == "loss":
+        if forward == "loss" or answers_at_once(getattr(layer, forward)):
             return layer, *at_once(forward)
     return layer, forward, backward or _first(layer, BACKWARD, "backward")
 
@@ -96,11 +96,12 @@ def _first(layer: Any, names: tuple[str, ...], role: str) -> str:
 
 
 def is_whole(obj: Any) -> bool:
-    """Whether an object, or a class, has a forward and what goes back: a backward, or one that forward returns."""
-    forward = methods_of(obj, FORWARD)
-    return bool(forward) and (
-        bool(methods_of(obj, BACKWARD + DERIVATIVE)) or returns_pullback(getattr(obj, forward[0]))
-    )
+    """Whether an object, or a class, has a forward and what goes back: a backward, or what forward returns."""
+    called = inspect.isclass(obj) and any("__call__" in vars(base) for base in obj.__mro__)
+    forward = methods_of(obj, FORWARD) or ["__call__"] * called
+    if not forward or methods_of(obj, BACKWARD + DERIVATIVE):
+        return bool(forward)
+    return returns_pullback(getattr(obj, forward[0]), obj) or answers_at_once(getattr(obj, forward[0]))
 
 
 def methods_of(obj: Any, names: tuple[str, ...]) -> list[str]:

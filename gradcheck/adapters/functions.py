@@ -15,8 +15,9 @@ import numpy as np
 from gradcheck.adapters.caches import is_context
 from gradcheck.adapters.closures import returns_pullback, with_pullback
 from gradcheck.adapters.methods import CallError, Method, Standing, input_names, signature
-from gradcheck.adapters.naming import AT_OUTPUT, CACHES, COTANGENT
+from gradcheck.adapters.naming import AT_OUTPUT, CACHES, COTANGENT, GRADIENTS, stems
 from gradcheck.adapters.walk import Array
+from gradcheck.adapters.wording import returned_names
 
 _BACK = re.compile(r"backward|backprop|bprop|bwd|_back(?![a-z])|_vjp|_pullback", re.IGNORECASE)
 _FORTH = re.compile(r"forward|forwardprop|fprop|fwd", re.IGNORECASE)
@@ -152,6 +153,17 @@ def at_once(forward: str) -> tuple[Method, Method]:
         return times(cotangent, layer.returned_at_once)
 
     return Standing(run, forward, True), Standing(back, forward, False)
+
+
+def answers_at_once(forward: Callable[..., Any]) -> bool:
+    """Whether a function returns its value and gradients, by the words of its return statement: loss, dx.
+
+    >>> answers_at_once(at_once), answers_at_once(len)
+    (False, False)
+    """
+    words = {place: word for place, word in returned_names(forward).items() if len(place) == 1}
+    further = [word for (place,), word in words.items() if place]
+    return (0,) in words and bool(further) and all(word in GRADIENTS or stems(word) for word in further)
 
 
 def times(cotangent: Array, derivative: Any, jacobian: bool = False) -> Any:

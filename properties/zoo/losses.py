@@ -97,6 +97,17 @@ def gradient_at_once(twist: Twist) -> Any:
     return softmax_loss, None
 
 
+def called_at_once(twist: Twist) -> Any:
+    class CrossEntropyLoss:
+        def __call__(self, logits, y):
+            p = softmax(logits)
+            loss = -np.log(p[np.arange(len(y)), y]).mean()
+            dlogits = twist("x", (p - np.eye(p.shape[-1])[y]) / len(y))
+            return loss, dlogits
+
+    return CrossEntropyLoss
+
+
 def model_at_once(twist: Twist) -> Any:
     class Regression:
         def __init__(self) -> None:
@@ -246,6 +257,7 @@ LOSSES = [
     Specimen("cotangent ignored", cotangent_ignored, (Z, INTEGERS), {"x": "x"}, "does not look at its cotangent"),
     Specimen("one-hot", one_hot, (Z, HOT), {"x": "logits"}),
     Specimen("at once", gradient_at_once, (Z, INTEGERS), {"x": "x"}),
+    Specimen("called at once", called_at_once, (Z, INTEGERS), {"x": "logits"}),
     Specimen("model at once", model_at_once, (draws(4, 3), draws(4, 2)), {"W": "W"}),
     Specimen("each example", each_example, (Z, TARGETS), {"x": "y_pred"}),
     Specimen("inputs given twice", inputs_given_twice, (TARGETS, Z), {"x": "predict"}, "does not look at"),
