@@ -30,9 +30,18 @@ def counted() -> dict[str, Counted]:
 def test_every_layer_of_a_folder_is_a_row_and_base_classes_are_not(counted: dict[str, Counted]) -> None:
     """What only promises a forward is no layer; what cannot be imported is a row of its own."""
     layers = {"Dense", "StridedPool", "Gain", "Endless", "Hungry", "Peculiar", "Tanh", "CrossEntropy"}
-    losses = {"SquaredError", "HalfEntropy", "EntropyOfOne", "SquareEntropy", "DistillationLoss", "KeptLoss", "L1"}
+    losses = {
+        "L2",
+        "SquaredError",
+        "HalfEntropy",
+        "EntropyOfOne",
+        "SquareEntropy",
+        "DistillationLoss",
+        "KeptLoss",
+        "L1",
+    }
     softmaxes = {"SoftmaxOfOne", "SoftmaxOfRows", "SoftmaxOfColumns"}
-    conventions = losses | softmaxes | {"ReflectionPad", "PointSigmoid", "Traced"}
+    conventions = losses | softmaxes | {"ReflectionPad", "PointSigmoid", "Traced", "Centred"}
     assert set(counted) == layers | conventions | {"affine_forward", "embedding_forward", "step", "shop.broken"}
 
 
@@ -98,11 +107,17 @@ def test_a_softmax_for_one_example_is_judged_with_one(counted: dict[str, Counted
     assert all("shape (1, 4)" in seen.setting for seen in counted["SoftmaxOfOne"].seen)
 
 
+def test_a_layer_made_for_use_is_judged_in_training(counted: dict[str, Counted]) -> None:
+    """Nobody goes back through a layer in use."""
+    assert counted["Centred"].word == "right"
+    assert all(seen.setting.endswith("in training") for seen in counted["Centred"].seen)
+
+
 def test_no_layer_is_given_what_nobody_would_give_it(counted: dict[str, Counted]) -> None:
     """Two rows are less than a reflection takes, a padding of nothing is none, probabilities sum to one; how much of
     a penalty there is is a number.
     """
-    assert {counted[name].word for name in ("ReflectionPad", "DistillationLoss", "L1")} == {"right"}
+    assert {counted[name].word for name in ("ReflectionPad", "DistillationLoss", "L1", "L2")} == {"right"}
     assert any("pad_width=2" in seen.setting for seen in counted["ReflectionPad"].seen)
     assert all("rows of shape (3, 4)" in seen.setting for seen in counted["DistillationLoss"].seen[:1])
 
@@ -152,9 +167,10 @@ def test_what_cannot_be_made_comes_with_the_lines_to_write(counted: dict[str, Co
         "from shop.layers import Peculiar",
         'print(gradcheck.search(Peculiar(protocol=…), {"x": (…,)}))',
     ]
+    assert peculiar.path.split(os.pathsep)[0] == os.path.relpath(SHOP.parent)
     page = io.StringIO()
     show([peculiar], Console(file=page, width=100))
-    assert f"fill in the dots and run, in {os.path.relpath(SHOP.parent)}\n    import gradcheck" in page.getvalue()
+    assert f"fill in the dots and run, with PYTHONPATH={peculiar.path}\n    import gradcheck" in page.getvalue()
 
 
 def test_a_module_that_cannot_be_imported_says_why(counted: dict[str, Counted]) -> None:
@@ -212,6 +228,12 @@ def test_integers_are_ids_only_where_a_name_says_so() -> None:
     """A network that takes whole numbers too is not judged with them: its gradients are meant for numbers."""
     assert data("WordEmbedding")[0].domain == "labels"
     assert all(x.domain != "labels" for x in data("MLP"))
+
+
+def test_what_is_called_1d_is_given_sequences_and_no_images() -> None:
+    """A pool of one dimension may take the last two axes of an image for one, and read what is not there."""
+    assert {len(x.shape) for x in data("MaxPool1d")[:3]} == {2, 3}
+    assert len(data("MaxPool2d")[0].shape) == 4
 
 
 def test_units_that_are_off_at_first_are_seen_at_another_point() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from gradcheck.adapters.naming import LABELS
-from gradcheck.census.discover import Candidate, UnreadableError, found_in, imported, modules_of
+from gradcheck.census.discover import Candidate, UnreadableError, found_in, imported, modules_of, places_of
 from gradcheck.census.inputs import Input, of_input
 from gradcheck.census.judge import Seen, judged
 from gradcheck.census.process import alone
@@ -28,7 +28,7 @@ WORDS = ("wrong", "odd", "right", "raises", "inconclusive", "not understood")
 class Counted:
     """A layer of a module, or the module itself, and what came of it.
 
-    template: lines of Python that judge it, with dots where the sweep did not know; folder: where they run.
+    template: lines of Python that judge it, with dots where the sweep did not know; path: what PYTHONPATH they need.
     siblings: how many layers its module has.
     """
 
@@ -37,7 +37,7 @@ class Counted:
     seen: tuple[Seen, ...]
     lost: str = ""
     template: str = ""
-    folder: str = "."
+    path: str = ""
     siblings: int = 1
 
     @property
@@ -74,14 +74,9 @@ def census(place: str, *, home: str = ".", seconds: float = SECONDS, jobs: int =
 def _count(module: str, root: str, home: str, seconds: float, name: str, template: str) -> Counted:
     told = list(alone(_judged, module, root, home, name, seconds, seconds=seconds + 5, megabytes=MEGABYTES))
     seen = tuple(one for one in told if isinstance(one, Seen))
-    return Counted(
-        module,
-        name,
-        seen,
-        next((one for one in told if isinstance(one, str)), ""),
-        template,
-        os.path.relpath(root, home),
-    )
+    lost = next((one for one in told if isinstance(one, str)), "")
+    path = os.pathsep.join(os.path.relpath(place, home) for place in places_of(root, home))
+    return Counted(module, name, seen, lost, template, path)
 
 
 def _names(module: str, root: str, home: str) -> Iterator[tuple[str, str] | str]:

@@ -67,6 +67,9 @@ CHANGES = re.compile(
 )
 """Arguments worth another value than their default."""
 
+PENALTY = re.compile(r"^l[12](?:$|_)|^l1_?l2|regulari|penalt", re.IGNORECASE)
+"""Names of penalties on weights: what goes forward is the weights, and the argument how much of it there is."""
+
 ACTIVATIONS = ("relu", "sigmoid", "tanh")
 
 
@@ -110,8 +113,8 @@ def of_argument(parameter: Parameter, layer: str = "") -> tuple[Any, ...]:
     if re.search(r"activ|act_?f|nonlin", name, re.IGNORECASE):
         derived = re.search(r"prime|deriv|grad|back|^d", name, re.IGNORECASE)
         return (tanh_prime,) if derived else (*ACTIVATIONS, None, np.tanh)
-    if re.search(r"^l[12]|regulari|penalt", layer, re.IGNORECASE):
-        return (0.1, 0.5)  # how much of it; what is penalised goes forward
+    if PENALTY.search(layer):
+        return (0.1, 0.5)
     if re.search(r"init\w*_?(?:fn|func)|initiali[sz]er", name, re.IGNORECASE):
         return (initial,)
     if re.fullmatch(r"name|title|label|layer_?name", name) or parameter.annotation in (str, "str"):

@@ -74,13 +74,22 @@ def _importable(file: Path) -> tuple[str, str]:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts), str(root)
 
 
+def places_of(root: str, home: str) -> list[str]:
+    """Where modules of `root` are imported from before `home`: there, and the folders between the two.
+
+    >>> places_of("/clone/src/nets", "/clone"), places_of("/clone", "/clone")
+    (['/clone/src/nets', '/clone/src'], [])
+    """
+    between = [str(path) for path in Path(root).parents if path.is_relative_to(home)]
+    return [place for place in (root, *between) if place != home]
+
+
 def imported(name: str, root: str, home: str) -> ModuleType:
     """Import a module from `root`, with `home` as the second place to look for what it needs.
 
     Raises UnreadableError for anything that importing raises.
     """
-    between = [str(path) for path in Path(root).parents if path.is_relative_to(home)]
-    sys.path[:0] = [root, *between, home]
+    sys.path[:0] = [*places_of(root, home), home]
     absent = Absent()
     sys.meta_path.append(absent)
     while True:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.adapters.naming import LABELS
-from gradcheck.census.arguments import ACTIVATIONS, gates_of
+from gradcheck.census.arguments import ACTIVATIONS, PENALTY, gates_of
 from gradcheck.strategies import palette
 from gradcheck.strategies.palette import MODES
 
@@ -120,6 +120,10 @@ def data(name: str) -> tuple[Input, ...]:
     ids = (Input("labels", (3, 2), 4), Input("labels", (3,), 4))
     if _IDS.search(name):
         return (*ids, *_ROWS, *_STEPS)
+    if PENALTY.search(name):  # a vector, of which w.T @ w is a number
+        return _reals((4,), (4, 5), (4, 1))
+    if re.search("1d", name, re.IGNORECASE) and _WINDOW.search(name):
+        return (*_reals((3, 2, 6), (3, 6, 2), (2, 6)), *_ROWS)
     if "norm" in name.lower() and not re.search("2d|spatial|instance|group", name, re.IGNORECASE):
         return (*_ROWS, *_STEPS, *_IMAGES)
     if _WINDOW.search(name):

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,19 @@ _MOST_TRIALS = 600
 
 @dataclass(frozen=True)
 class Setting:
-    """The arguments of a constructor, what forward is given, and which of that is labels."""
+    """The arguments of a constructor, what forward is given, which of that is labels, and whether it is in training
+    where the layer is made for use.
+    """
 
     arguments: tuple[tuple[str, Any], ...]
     inputs: tuple[Any, ...]
     labels: int | None = None
+    training: bool = False
 
     def __str__(self) -> str:
         made = ", ".join(f"{name}={getattr(value, '__name__', None) or repr(value)}" for name, value in self.arguments)
         given = ", ".join(map(repr, self.inputs))
+        given += ", in training" if self.training else ""
         return f"({made}), {given}" if made else given
 
     def drawn(self, number: int, scale: float = 1.0) -> tuple[Any, ...]:
@@ -55,7 +60,7 @@ def target_of(candidate: Candidate, setting: Setting) -> Target:
     """
     made = made_in(candidate, setting)
     frozen = () if setting.labels is None else (setting.labels,)
-    target = as_target(made, name=candidate.name, frozen=frozen)
+    target = as_target(made, name=candidate.name, frozen=frozen, **({"training": True} if setting.training else {}))
     convert = _converter(candidate.framework)
 
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
@@ -92,8 +97,9 @@ def working(candidate: Candidate, until: float) -> Iterator[Setting]:
             break
         error, place = tried(candidate, setting)
         if error is None:
-            roomier = _roomier(setting)
-            yield setting if roomier == setting or tried(candidate, roomier)[0] else roomier
+            for better in (_roomier, partial(_in_training, candidate)):
+                setting = other if (other := better(setting)) != setting and not tried(candidate, other)[0] else setting
+            yield setting
             return
         if isinstance(error, MemoryError):
             raise UnsettledError(f"MemoryError: {error}")  # more of the same would take long, and end alike
@@ -128,6 +134,12 @@ def tried(candidate: Candidate, setting: Setting) -> tuple[Exception | None, str
     except Exception as error:  # a layer may raise anything
         return error, place
     return None, ""
+
+
+def _in_training(candidate: Candidate, setting: Setting) -> Setting:
+    """The setting in training, where the layer is made for use and computes something else there."""
+    bound, _ = target_of(candidate, setting).bound(setting.drawn(0))
+    return replace(setting, training=any("training=True judges it in training" in note for note in bound.notes))
 
 
 def _roomier(setting: Setting) -> Setting:

@@ -53,7 +53,7 @@ def _section(word: str, some: list[Counted], console: Console) -> None:
         why = seen.message or one.lost
         lines += [f"  {textwrap.shorten(why, 240, placeholder=' …')}"] if why else []
         if word == "not understood" and one.template:
-            place = "" if one.folder == "." else f", in {one.folder}"
-            lines += [f"  to have it judged, fill in the dots and run{place}"]
+            path = one.path and f", with PYTHONPATH={one.path}"
+            lines += [f"  to have it judged, fill in the dots and run{path}"]
             lines += [f"    {line}" for line in one.template.splitlines()]
         console.print("\n".join(lines), soft_wrap=True, markup=False)

@@ -169,3 +169,29 @@ class Traced:
     @traced
     def backward(self, dout):
         return 2 * self.x * dout
+
+
+class Centred:
+    """Right in training, which backward is for; it is made for use, where it takes the mean that it has seen."""
+
+    def __init__(self, dim):
+        self.training, self.seen = False, np.zeros(dim)
+
+    def forward(self, x):
+        return x - (x.mean(0) if self.training else self.seen)
+
+    def backward(self, dout):
+        return dout - dout.mean(0)
+
+
+class L2:
+    """Right, for weights that are a vector."""
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def __call__(self, w):
+        return self.alpha * 0.5 * w.T.dot(w)
+
+    def grad(self, w):
+        return self.alpha * w
