@@ -54,6 +54,16 @@ def carries(dtype: DType) -> bool:
     return dtype.kind in "fc" or (dtype.kind == "V" and dtype.name == "bfloat16")
 
 
+def is_real(dtype: DType) -> bool:
+    """Whether numbers of a dtype are floats and not complex."""
+    return carries(dtype) and dtype.kind != "c"
+
+
+def is_number(dtype: DType) -> bool:
+    """Whether arrays of a dtype hold numbers: integers too, but neither truths nor objects."""
+    return carries(dtype) or dtype.kind in "iu"
+
+
 def differentiable(array: Array) -> bool:
     """Whether an array can carry a gradient: floats and complex numbers do, integers, booleans and objects do not."""
     return carries(array.dtype)
@@ -77,6 +87,11 @@ def eps_of(array: Array) -> float:
 def is_half(dtype: DType) -> bool:
     """Whether numbers of a dtype have two bytes: float16 and bfloat16, whose steps are too coarse for differences."""
     return dtype.itemsize == 2 and carries(dtype)
+
+
+def is_narrow(dtype: DType) -> bool:
+    """Whether a dtype is real and narrower than float64."""
+    return is_real(dtype) and dtype.itemsize < 8
 
 
 def promoted(*dtypes: DType) -> DType:

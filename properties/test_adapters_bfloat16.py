@@ -171,6 +171,50 @@ def test_bfloat16_beside_other_floats_is_judged_too(bfloat16):
     assert gradcheck.check(swapped, x, y).findings[0].kind is Kind.SIGN
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_weights_wider_than_the_inputs_are_judged_for_what_those_resolve(torch, bfloat16, dtype):
+    """Mixed precision: torch's layer norm takes float32 weights for halves, and so does a dense layer of NumPy's."""
+    x, w, b = POINT.astype(dtype), POINT[0].astype("float32"), POINT[1].astype("float32")
+    normal = from_torch(lambda x, w, b: torch.nn.functional.layer_norm(x, (3,), w, b))
+    report = gradcheck.check(normal, x, w, b)
+    assert report.verdict is Verdict.PASS, str(report)
+
+    def vjp(inputs, g, wrong=1.0):
+        x, w = inputs
+        g = g.astype(w.dtype)
+        return (g @ w.T).astype(x.dtype), wrong * (x.astype(w.dtype).T @ g)
+
+    def f(x, w):
+        return x.astype(w.dtype) @ w
+
+    w = POINT.T.copy()
+    assert gradcheck.check((f, vjp), x, w).verdict is Verdict.PASS
+    report = gradcheck.check((f, lambda inputs, g: vjp(inputs, g, 1.5)), x, w)
+    assert (report.findings[0].kind, report.findings[0].input) == (Kind.FACTOR, "w")
+
+
+def test_a_layer_of_numpys_is_recognised_in_half_precision(bfloat16):
+    """What returns halves is a gradient, and what overflows in float16 is not clipped."""
+
+    class Cube:
+        def __init__(self, factor=3):
+            self.factor = factor
+
+        def forward(self, x):
+            self.x = x
+            return x * x * x
+
+        def backward(self, dy):
+            return (self.factor * self.x * self.x * dy).astype(self.x.dtype)
+
+    for dtype in (bfloat16, np.float16):
+        x = POINT.astype(dtype)
+        report = gradcheck.check(Cube(), x)
+        assert report.verdict is Verdict.PASS, str(report)
+        assert not any("clips" in note for note in report.notes)
+        assert gradcheck.check(Cube(2), x).findings[0].kind is Kind.FACTOR
+
+
 def test_nothing_imports_ml_dtypes_that_is_not_asked_for_bfloat16():
     """It is optional: a check, and a search in float16, leave it alone; asking for it without it names the remedy."""
     script = """if True:

@@ -153,7 +153,7 @@ def by_argument(returned: Any, arguments: Sequence[Any]) -> dict[int, Path]:
     found: dict[int, Path] = {}
     position = 0
     for i, (gradient, argument) in enumerate(zip(returned, arguments, strict=True)):
-        if isinstance(argument, np.ndarray) and isinstance(gradient, np.ndarray | np.number | float):
+        if isinstance(argument, np.ndarray) and isinstance(gradient, np.ndarray | np.generic | float):
             found[position] = (Step("attribute", "returned"), Step("item", i))
         position += sum(isinstance(leaf, np.ndarray) for _, leaf in leaves(argument))
     return found

@@ -22,6 +22,7 @@ from gradcheck.adapters.surprises import Habits
 from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.trials import recognised, trials_of
 from gradcheck.adapters.walk import Array
+from gradcheck.floats import is_real
 from gradcheck.target import Pullback, Target, describe
 
 _REMEMBERED = 256
@@ -165,7 +166,7 @@ def _fitted(gradient: Array, model: Array) -> Array:
     """A gradient in the shape and the precision of what it belongs to, where axes of length one are between them."""
     if gradient.shape != model.shape and same_shape(gradient, model.shape):
         gradient = gradient.reshape(model.shape)
-    return gradient.astype(model.dtype) if gradient.dtype.kind == model.dtype.kind == "f" else gradient
+    return gradient.astype(model.dtype) if is_real(gradient.dtype) and is_real(model.dtype) else gradient
 
 
 def _unbound(*inputs: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from gradcheck.adapters.naming import GRADIENTS, PARAMETERS, VALUES, likeness, stems
 from gradcheck.adapters.observe import Parameter
 from gradcheck.adapters.walk import Array, Path, Step
+from gradcheck.floats import is_number
 
 
 class Candidate(NamedTuple):
@@ -142,7 +143,7 @@ def laid_out(returned: Any, names: Mapping[tuple[int, ...], str]) -> list[Candid
         elif isinstance(part, list | tuple):
             for i, value in enumerate(part):
                 visit(value, (*path, Step("item", i)), (*place, i))
-        elif isinstance(part, np.ndarray | np.number | float) and np.asarray(part).dtype.kind in "fciu":
+        elif isinstance(part, np.ndarray | np.generic | float) and is_number(np.asarray(part).dtype):
             label = (path[0], Step("attribute", names[place])) if place in names else path
             found.append(Candidate(path, label, np.asarray(part)))
 

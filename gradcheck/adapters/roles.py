@@ -18,6 +18,7 @@ from gradcheck.adapters.naming import (
     likeness,
     stems,
 )  # fmt: skip
+from gradcheck.floats import differentiable
 
 Role = tuple[str, str]
 """A name, of an argument of backward or for "input" of one of forward, and what it stands for."""
@@ -143,4 +144,4 @@ def place_of(cotangent: str, words: Mapping[int, str]) -> int | None:
 
 def is_value(part: Any) -> bool:
     """Whether something that forward returned can be judged: floating point, real or complex."""
-    return isinstance(part, np.ndarray | np.floating | float) and np.asarray(part).dtype.kind in "fc"
+    return isinstance(part, np.ndarray | np.generic | float) and differentiable(np.asarray(part))

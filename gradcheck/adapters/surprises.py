@@ -5,6 +5,7 @@ the judge says what it thinks of it.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -172,7 +173,8 @@ def _clips(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     if seen.ignores:
         return
     huge, larger, tiny = largest(2.0**20), largest(2.0**21), largest(_SMALL)
-    clipped = [name for name in huge if huge[name] and huge[name] == larger[name] and tiny[name] < huge[name]]
+    bounded = [name for name, g in huge.items() if g and math.isfinite(g)]  # float16 ends at 65504, and is not clipped
+    clipped = [name for name in bounded if huge[name] == larger[name] and tiny[name] < huge[name]]
     if clipped:
         seen.scale = _SMALL
         bounds = ", ".join(dict.fromkeys(f"±{huge[name]:g}" for name in clipped))

@@ -12,6 +12,7 @@ from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
 from gradcheck.adapters.walk import Array
+from gradcheck.floats import differentiable
 
 
 def recognised(
@@ -35,7 +36,7 @@ def recognised(
     with_labels = [replace(passes, labelled=True)] if passes.labels(layer) else []
     for way in (passes, replace(passes, leading=True), *set_flags, *with_labels):
         for inputs, arrays in trials:
-            floats = [leaf for leaf in arrays if leaf[2].dtype.kind in "fc"]
+            floats = [leaf for leaf in arrays if differentiable(leaf[2])]
             try:
                 found = recognise(label, layer, way, inputs, floats, params=params, grads=grads, frozen=frozen)
                 if inputs is not trials[-1][0] and not all(np.all(np.isfinite(o)) for o in found.done.outputs):

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from gradcheck.floats import differentiable
+
 Array = npt.NDArray[Any]
 
 _DEEP = 8
@@ -96,7 +98,7 @@ def arrays(root: Any, *, asked: Sequence[str] = ()) -> dict[Path, Array]:
     ["params['W']"]
     """
     found = places(root, asked=asked)
-    return {path: value for path, value in found if isinstance(value, np.ndarray) and value.dtype.kind in "fc"}
+    return {path: value for path, value in found if isinstance(value, np.ndarray) and differentiable(value)}
 
 
 def numbers(root: Any) -> dict[Path, float]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.floats import differentiable, eps_of, is_half
+from gradcheck.floats import differentiable, eps_of, is_half, is_narrow
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.report import place
 from gradcheck.target import Pullback, Target
@@ -83,7 +83,7 @@ class Bench:
         self.primals: list[Array] = [np.array(value, copy=True) for value in self._originals]
         self.blocks = [i for i, primal in enumerate(self.primals) if differentiable(primal) and i not in target.frozen]
         self.conjugate = False  # complex gradients come as Jᵀv rather than conj(J)ᵀv
-        self.twin = 0.0  # eps of half-precision inputs, given to forward in float64, whose value does not quantise
+        self.twin = 0.0  # eps of half-precision inputs, where forward is given float64, whose value does not quantise
         self.mutated: set[int] = set()
         self.reseeds = False
         self._streams: object = None
@@ -107,7 +107,7 @@ class Bench:
         self._spend()
         arguments = self._arguments(moved)
         if self.twin:
-            arguments = [a.astype(np.float64) if is_half(a.dtype) else a for a in arguments]
+            arguments = [a.astype(np.float64) if is_narrow(a.dtype) else a for a in arguments]
         self._reseed()
         try:
             outcome = self.target.value(*arguments)
@@ -225,15 +225,16 @@ class Bench:
         return np.array(real, dtype=np.result_type(real.dtype, np.float64))
 
     def try_twin(self, origin: Array) -> bool:
-        """Evaluate forward in float64 from now on if the inputs are in half precision and it computes the same there.
+        """Evaluate forward in float64 from now on if an input is in half precision and it computes the same there.
 
         Central differences of a float16 function cannot see an entry that is wrong by 100 %: its steps are as coarse
         as that, and bfloat16's eight times coarser.
         """
-        if not all(is_half(self.primals[i].dtype) for i in self.blocks):
+        halves = [self.primals[i] for i in self.blocks if is_half(self.primals[i].dtype)]
+        if not halves:
             return False
         models, self.models = self.models, []
-        self.twin = max(eps_of(self.primals[i]) for i in self.blocks)
+        self.twin = max(map(eps_of, halves))
         try:
             value = self.value()
             close = value.shape == origin.shape and bool(

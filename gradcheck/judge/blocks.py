@@ -47,7 +47,7 @@ class Blocks:
 
     def _probe_block(self, b: int) -> Outcome:
         position = self.bench.blocks[b]
-        outcome = Outcome(self.bench.target.label(position), eps_of(self.bench.primals[position]))
+        outcome = Outcome(self.bench.target.label(position), max(eps_of(self.bench.primals[position]), self.bench.twin))
         claims = self._claims(b)
         if not all(np.all(np.isfinite(c)) for c in claims):
             self._judge_nonfinite(b, claims[0], outcome)
