@@ -88,11 +88,11 @@ def values(done: Performance) -> list[Array]:
 
 
 @contextmanager
-def seeded() -> Iterator[None]:
+def seeded(start: int = 0) -> Iterator[None]:
     """The global random streams at a fixed place inside, as they were outside: masks repeat."""
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the layer's streams, not ours
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    random.seed(start)
+    np.random.seed(start)  # noqa: NPY002
     try:
         with np.errstate(all="ignore"):
             yield

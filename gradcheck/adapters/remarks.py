@@ -10,7 +10,9 @@ import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
 from gradcheck.adapters.entry import modes_of
+from gradcheck.adapters.methods import undecorated, written
 from gradcheck.adapters.naming import TRAINING
+from gradcheck.adapters.prepare import seeded
 from gradcheck.adapters.recognise import Recognised
 from gradcheck.adapters.walk import Array, Step, read
 
@@ -20,7 +22,7 @@ _ALIKE = 1e-6
 
 def remarks(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
     """Everything that is to be said, a sentence each."""
-    for remark in (_mutates, _steps, _enters_once, _by_design, _tests, _rounds):
+    for remark in (_mutates, _steps, _enters_once, _by_design, _tests, _seeds, _rounds):
         yield from remark(found, inputs)
 
 
@@ -37,6 +39,23 @@ def _tests(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
             continue
         if mode != trained and not _equal(outputs, found.done.outputs):
             yield f"judged as it is, with {name} = {mode}; training=True judges it in training"
+
+
+def _seeds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:
+    """np.random.seed inside forward: the stream is at the same place after it, wherever it was before."""
+    passes, layer = found.observed.passes, found.observed.layer
+    if "seed" not in getattr(undecorated(written(layer, passes.forward)), "__code__", _rounds.__code__).co_names:
+        return
+    places = []
+    for start in (0, 1):
+        with seeded(start):
+            try:
+                passes.perform(found.observed.fork(), copy.deepcopy(inputs))
+            except Exception:
+                return
+            places.append(np.random.get_state(legacy=False)["state"]["key"])  # noqa: NPY002 - the stream that it sets
+    if np.array_equal(*places):
+        yield "forward sets NumPy's global seed: whatever else draws from that stream repeats itself"
 
 
 def _rounds(found: Recognised, inputs: tuple[Any, ...]) -> Iterator[str]:

@@ -94,6 +94,19 @@ def global_dropout(twist: Twist) -> Any:
     return Dropout
 
 
+def seed_inside(twist: Twist) -> Any:
+    class Dropout:
+        def forward(self, x):
+            np.random.seed(3)  # noqa: NPY002
+            self.mask = np.random.rand(*x.shape) > 0.5  # noqa: NPY002
+            return x * self.mask
+
+        def backward(self, dout):
+            return twist("x", dout * self.mask)
+
+    return Dropout
+
+
 def dropout_of_its_own(twist: Twist) -> Any:
     class Dropout:
         def __init__(self) -> None:
@@ -206,6 +219,7 @@ SURPRISES = [
     Specimen("clips", clips, (X,), {"W": "W", "x": "x"}, "clips gradients at ±5"),
     Specimen("single precision inside", single_precision_inside, (X,), {"W": "W", "x": "x"}, "float32 inside"),
     Specimen("global dropout", global_dropout, (X,), {"x": "x"}),
+    Specimen("seed inside", seed_inside, (X,), {"x": "x"}, "forward sets NumPy's global seed"),
     Specimen("dropout of its own", dropout_of_its_own, (X,), {"x": "x"}),
     Specimen("batch norm", batch_normalisation, (X,), {"gamma": "gamma", "beta": "beta", "x": "x"}, "gamma, beta: the"),
     Specimen(
