@@ -1,8 +1,11 @@
 """The census finds, makes and judges layers of a package, and nothing that they do costs more than their own row."""
 
+import inspect
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,9 +14,10 @@ from rich.console import Console
 
 from gradcheck.__main__ import main
 from gradcheck.census import Counted, census
-from gradcheck.census.discover import Candidate, modules_of
+from gradcheck.census.arguments import of_argument
+from gradcheck.census.discover import Candidate, found_in, modules_of
 from gradcheck.census.inputs import Input, answers, data, is_loss, of_input
-from gradcheck.census.judge import Seen
+from gradcheck.census.judge import Seen, judged
 from gradcheck.census.settings import Setting, tried
 from gradcheck.census.table import show
 
@@ -252,6 +256,34 @@ def test_units_that_are_off_at_first_are_seen_at_another_point() -> None:
     ramps, flats = (Candidate(f.__name__, lambda f=f: f, (), ("x",)) for f in (ramp, flat))
     assert tried(ramps, setting) == (None, "")
     assert "does not depend" in str(tried(flats, setting)[0])
+
+
+def test_a_bias_of_kernels_has_one_entry_a_kernel() -> None:
+    """One of five features broadcasts against images five wide, by luck."""
+    bias = inspect.Parameter("b", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    assert {value.shape for value in of_argument(bias, "ConvLayer")} == {(4,), (2,), (4, 1), (1, 4)}
+    assert of_argument(bias, "Dense")[0].shape == (5,)
+
+
+def test_the_rules_of_a_custom_vjp_are_no_pair_and_what_is_wrong_by_design_is_odd(
+    require: Callable[[str], ModuleType],
+) -> None:
+    """A straight-through function is judged once, under its own name, which says what it is."""
+    jax = require("jax")
+    module = ModuleType("rules")
+    source = """
+def straight_through(x): return jax.numpy.round(x)
+def straight_through_fwd(x): return straight_through(x), None
+def straight_through_bwd(saved, dy): return (dy,)
+straight_through = jax.custom_vjp(straight_through)
+straight_through.defvjp(straight_through_fwd, straight_through_bwd)
+"""
+    vars(module)["jax"] = jax
+    exec(source, vars(module))
+    (found,) = found_in(module)
+    assert found.name == "straight_through"
+    seen = next(judged(found, 20.0))
+    assert (seen.word, seen.message[:10]) == ("odd", "by design?")
 
 
 def test_labels_are_told_by_their_names() -> None:

@@ -67,6 +67,9 @@ CHANGES = re.compile(
 )
 """Arguments worth another value than their default."""
 
+WINDOW = re.compile(r"conv|pool|im2col|spatial|2d|image|upsampl|unpool|patch|deconv|lrn|flatten", re.IGNORECASE)
+"""Names of layers of images."""
+
 PENALTY = re.compile(r"^l[12](?:$|_)|^l1_?l2|regulari|penalt", re.IGNORECASE)
 """Names of penalties on weights: what goes forward is the weights, and the argument how much of it there is."""
 
@@ -128,6 +131,8 @@ def of_argument(parameter: Parameter, layer: str = "") -> tuple[Any, ...]:
         "pad" in name.lower() and "pad" in layer.lower()
     ):  # a layer that pads, and pads nothing, is not what anyone makes
         values = tuple(v for v in values if v not in (0, (0, 0)))
+    if WINDOW.search(layer) and re.fullmatch(r"b(?:ias(?:es)?)?", name.lower()) and default is parameter.empty:
+        return tuple(Filled(shape) for shape in ((4,), (2,), (4, 1), (1, 4)))  # one for each kernel, no five features
     if (gates := gates_of(layer)) > 1:
         values = tuple(replace(v, shape=(*v.shape[:-1], 5 * gates)) if _of_hidden(v) else v for v in values)
     if parameter.annotation in (float, "float"):

@@ -142,10 +142,15 @@ def found_in(module: ModuleType) -> list[Candidate]:
     """
     own = [(name, one) for name, one in vars(module).items() if getattr(one, "__module__", None) == module.__name__]
     classes = [found for name, one in own if inspect.isclass(one) for found in _of_class(name, one)]
-    pairs = [_of_pair(pair) for pair in pairs_in(module) if pair.forward.__module__ == module.__name__]
+    derived = [_of_derived(name, one) for name, one in own if _framework(one) == "jax"]
+    rules = {f"{found.name}_{word}" for found in derived for word in ("fwd", "forward")}
+    pairs = [
+        _of_pair(pair)
+        for pair in pairs_in(module)
+        if pair.forward.__module__ == module.__name__ and pair.forward.__name__.lstrip("_") not in rules
+    ]
     points = [_of_point(name, module) for name, one in own if inspect.isfunction(one) and _derivative_of(name, module)]
     losses = [_of_pair((name, one)) for name, one in own if inspect.isfunction(one) and _answers_at_once(one)]
-    derived = [_of_derived(name, one) for name, one in own if _framework(one) == "jax"]
     return [*classes, *pairs, *points, *losses, *derived]
 
 

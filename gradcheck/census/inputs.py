@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradcheck.adapters.naming import LABELS
-from gradcheck.census.arguments import ACTIVATIONS, PENALTY, gates_of
+from gradcheck.census.arguments import ACTIVATIONS, PENALTY, WINDOW, gates_of
 from gradcheck.strategies import palette
 from gradcheck.strategies.palette import MODES
 
@@ -84,7 +84,6 @@ DICTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
 )  # fmt: skip
 """What forward takes beside arrays: settings, that carry no gradient."""
 
-_WINDOW = re.compile(r"conv|pool|im2col|spatial|2d|image|upsampl|unpool|patch|deconv|lrn|flatten", re.IGNORECASE)
 _SEQUENCE = re.compile(r"rnn|lstm|gru|time|temporal|atten|sequence|recurrent|transformer|positional|1d", re.IGNORECASE)
 _IDS = re.compile(r"embed|lookup|onehot|one_hot|token|vocab|word", re.IGNORECASE)
 SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
@@ -122,11 +121,11 @@ def data(name: str) -> tuple[Input, ...]:
         return (*ids, *_ROWS, *_STEPS)
     if PENALTY.search(name):  # a vector, of which w.T @ w is a number
         return _reals((4,), (4, 5), (4, 1))
-    if re.search("1d", name, re.IGNORECASE) and _WINDOW.search(name):
+    if re.search("1d", name, re.IGNORECASE) and WINDOW.search(name):
         return (*_reals((3, 2, 6), (3, 6, 2), (2, 6)), *_ROWS)
     if "norm" in name.lower() and not re.search("2d|spatial|instance|group", name, re.IGNORECASE):
         return (*_ROWS, *_STEPS, *_IMAGES)
-    if _WINDOW.search(name):
+    if WINDOW.search(name):
         return (*_IMAGES, *_ROWS, *_STEPS)
     if _SEQUENCE.search(name) and not re.search("step|cell", name, re.IGNORECASE):
         return (*_STEPS, *_ROWS, *_IMAGES, *_ONE, *ids)
@@ -175,7 +174,7 @@ def of_input(argument: str, layer: str) -> tuple[Any, ...]:
     for pattern, values in DICTS:
         if re.fullmatch(pattern, lower):
             return values
-    window, gates = bool(_WINDOW.search(layer)), gates_of(layer)
+    window, gates = bool(WINDOW.search(layer)), gates_of(layer)
     kernels = _reals((4, 2, 2, 2), (4, 2, 3, 3), (2, 2, 2, 4), (4, 2, 2, 3))
     if re.fullmatch(r"w|weights?|theta|w\d|kernels?|filters?", lower):
         plain = _reals((4, 5), (5, 4), (2, 5))
