@@ -73,7 +73,7 @@ def search(
     and nothing failed; its blocks are then those that came nearest to their bounds. In a terminal a bar shows on stderr
     while it takes longer than a second. Raises TypeError or ValueError where target or inputs cannot be used.
 
-    >>> square = (lambda x: x * x, lambda inputs, g: (2 * np.abs(inputs[0]) * g,))
+    >>> square = (lambda x: x * x, lambda inputs, g: (2 * abs(inputs[0]) * g,))
     >>> report = search(square, x=("n",), seed=1)
     >>> report.verdict, report.case
     (<Verdict.FAIL: 'fail'>, Case((np.array([-1.0]),), {'n': 1}))
