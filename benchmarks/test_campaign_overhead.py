@@ -163,6 +163,7 @@ def test_ten_thousand_cells_with_dask_workers_killed_at_random(tmp_path: Path, b
     plan, path = plan_of(CELLS), tmp_path / "ledger.jsonl"
     quiet = {"dashboard_address": None, "silence_logs": 50}
     with closing(distributed.LocalCluster(2, threads_per_worker=1, host="127.0.0.1", **quiet)) as cluster:
+        cluster.adapt(minimum=2, maximum=2)  # a nanny gives up when its worker dies at the start, and is replaced
 
         def make() -> Executor:
             return dask(cluster.scheduler_address)
