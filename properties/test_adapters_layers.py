@@ -8,6 +8,7 @@ from properties.zoo import Specimen, planted, right
 from properties.zoo.calls import CALLS
 from properties.zoo.epsilons import EPSILONS, OTHERS
 from properties.zoo.functions import PAIRS
+from properties.zoo.kept import KEPT_LOSSES
 from properties.zoo.losses import HABITS, LOSSES
 from properties.zoo.objects import SPECIMENS, STEPPING
 from properties.zoo.optimisers import OPTIMISED, OWN_STEPS, UNJUDGED
@@ -78,7 +79,7 @@ def test_a_parameter_that_a_step_leaves_alone_is_said_to_be_unjudged(specimen: S
     assert "weights alters the value and no gradient of it was found: held fixed, not judged" in report.notes
 
 
-@pytest.mark.parametrize("specimen", [*HABITS, *EPSILONS], ids=repr)
+@pytest.mark.parametrize("specimen", [*HABITS, *EPSILONS, *KEPT_LOSSES], ids=repr)
 def test_a_habit_is_a_failure_where_vector_jacobian_products_are_asked_for(specimen: Specimen) -> None:
     """convention="vjp" undoes nothing."""
     layer = specimen.make(right)

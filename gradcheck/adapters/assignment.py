@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.aftermath import Aftermath
-from gradcheck.adapters.naming import AT_INPUT, GRADIENTS, stems
+from gradcheck.adapters.naming import GRADIENTS, stems
 from gradcheck.adapters.observe import Observed, Parameter
 from gradcheck.adapters.pairing import Candidate, by_name, by_shape, of_inputs, same_shape
 from gradcheck.adapters.passes import Performance, is_label
@@ -19,6 +19,10 @@ Grads = Callable[[Any], Mapping[str, Any]] | Mapping[str, str] | None
 Params = Callable[[Any], Mapping[str, Array]] | Iterable[str] | None
 Leaf = tuple[int, str | None, Array]
 """A float array among the inputs: its position, its name, and itself."""
+
+
+_ONLY = ("x", "X", "input", "inputs", "inp", "x_in")
+"""What a gradient of the only input may be called after, whatever that is called: self.dx, self.dinputs."""
 
 
 @dataclass
@@ -133,8 +137,9 @@ def kept_of_inputs(kept: Sequence[Candidate], inputs: Sequence[Leaf]) -> dict[in
     dict_keys([0])
     """
     found = {}
-    for i, name, array in inputs:
-        names = [name or "", *(AT_INPUT if len(inputs) == 1 else ())]
+    judged = [leaf for leaf in inputs if not is_label(leaf[1], [name for _, name, _ in inputs])]
+    for i, name, array in judged:
+        names = [name or "", *(_ONLY if len(judged) == 1 else ())]
         fitting = [c for c in kept if same_shape(c.array, array.shape) and set(stems(c.word)).intersection(names)]
         if len(fitting) == 1:
             found[i] = fitting[0].path

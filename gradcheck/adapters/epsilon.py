@@ -69,7 +69,7 @@ def remark(epsilon: str, felt: bool) -> str:
 def is_felt(loss: Target, bare: Target, values: tuple[Any, ...]) -> bool:
     """Whether the epsilon is more than a hundredth of the gradient of any group of examples at these values.
 
-    bare: the loss without it. Inputs are moved along their gradient by a part of themselves: a p stays positive.
+    bare: the loss without it. Inputs are moved along their gradient, or up, by a part of themselves: a p stays positive.
     """
     values = tuple(v.astype(np.result_type(v, np.float64)) if v.dtype.kind == "f" else v for v in values)
     with np.errstate(all="ignore"):
@@ -77,10 +77,11 @@ def is_felt(loss: Target, bare: Target, values: tuple[Any, ...]) -> bool:
             gradients = bare.linearize(*values)(np.ones_like(bare.value(*values)))
         except Exception:  # which is a finding, and the judge's to make
             return False
+        noise = 2.0**-30 * np.sum(np.abs(bare.value(*values)))  # 4 values, 2⁻⁵³ each, over 2⁻¹⁹, and sums
         return any(
-            not abs(_part(loss, bare, values, i, way)) <= _FELT * np.sum(np.abs(gradient * way))
+            not abs(_part(loss, bare, values, i, way)) <= _FELT * np.sum(np.abs(gradient * way)) + noise
             for i, gradient in enumerate(gradients) if gradient is not None
-            for way in _ways(np.sign(gradient) * np.abs(values[i]))
+            for way in _ways(np.where(gradient, np.sign(gradient), 1) * np.abs(values[i]))
         )  # fmt: skip
 
 

@@ -61,6 +61,9 @@ CACHES = ("cache", "caches", "ctx", "context", "memory", "saved", "state", "tape
 OUTPUTS = ("out", "output", "outputs", "ans")
 """Arguments of backward that are what forward returned."""
 
+KEPT = ("output", "outputs", "out", "activations", "A", "a", "value")
+"""The attribute that holds the value of a forward that returns nothing."""
+
 AT_OUTPUT = (*OUTPUTS, "a", "A", "y", "s", "activation", "activated")
 """The argument of a derivative that is written in terms of the value: σ' = a (1 − a)."""
 

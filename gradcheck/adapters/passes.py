@@ -24,7 +24,7 @@ from gradcheck.adapters.methods import (
     spell,
     written,
 )
-from gradcheck.adapters.naming import LABELS, PHASES, RATES, TESTING, TRAINING
+from gradcheck.adapters.naming import KEPT, LABELS, PHASES, RATES, TESTING, TRAINING
 from gradcheck.adapters.optimisers import Descent, Recorder
 from gradcheck.adapters.roles import Role, is_label_of_its_own, is_value, place_of, roles_of
 from gradcheck.adapters.walk import Array
@@ -78,7 +78,7 @@ class Passes:
         method = bound(layer, self.forward)
         positional, optional, variadic = signature(method)
         if len(inputs) > 1 and len(inputs) == len(positional) + len(optional):
-            return self._split(layer, inputs, method(*inputs))  # settings among them
+            return self._split(layer, inputs, _kept(layer, method(*inputs)))  # settings among them
         slots = [name for name in positional if not self._is_setting(name)]
         noted = {}
         if len(inputs) < len(slots):
@@ -97,7 +97,7 @@ class Passes:
         by_name = dict(zip(named, rest, strict=False)) if not variadic else {}
         flags = {n: self._setting(n) for n in optional if self._is_setting(n) and self._overrides(n)}
         outcome = method(*positioned, *rest, **by_name, **flags)
-        return self._split(layer, inputs, outcome, noted)
+        return self._split(layer, inputs, _kept(layer, outcome), noted)
 
     def pull(self, done: Performance, cotangents: Sequence[Array]) -> Any:
         """Run backward on the layer as forward left it; returns what it returns, and raises what it raises."""
@@ -117,6 +117,8 @@ class Passes:
                 given.append(done.outcome)
             elif role == "cotangents":
                 given.extend(rest)
+            elif role == "predicted":
+                given.append(_predicted(done, self._input(done, name)))
             elif role == "nothing":
                 given.append(None)
             elif role == "optimiser":
@@ -208,6 +210,18 @@ class Passes:
         if name in PHASES:
             return "train" if training else "test"
         return 1.0 if name in RATES else None
+
+
+def _kept(layer: Any, outcome: Any) -> Any:
+    """What forward returned, or what it left on the layer under a name for that where it returns nothing."""
+    kept = (getattr(layer, name, None) for name in KEPT) if outcome is None else ()
+    return next((value for value in kept if is_value(value)), outcome)
+
+
+def _predicted(done: Performance, given: Any) -> Any:
+    """The prediction that the gradient of a loss is taken at: the layer's own, behind its softmax, or its input."""
+    own = _kept(done.layer, None)
+    return own if isinstance(own, np.ndarray) and np.shape(own) == np.shape(given) else given
 
 
 def is_label(name: str | None, others: Sequence[str | None]) -> bool:

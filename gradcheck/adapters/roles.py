@@ -34,7 +34,8 @@ def roles_of(
     labelled: bool = False,
 ) -> list[Role]:
     """The role of each argument of backward that it must be given: "cotangent", "cotangents" (all that are left),
-    "optional" (a cotangent by keyword), "cache", "input", "output", "optimiser", "setting" or "nothing".
+    "optional" (a cotangent by keyword), "cache", "input", "predicted" (an input, or what a loss makes of it and keeps),
+    "output", "optimiser", "setting" or "nothing".
 
     outcome: what forward returned; words: what its return statement calls that; settings: arguments with values of
     their own; called: backward's name, for errors; labelled: labels stand where cotangents do, and for them. Raises
@@ -58,6 +59,9 @@ def roles_of(
     unknown = [i for i, (_, role) in enumerate(roles) if role == "cotangent"]
     if not isinstance(outcome, tuple | list):
         roles = [_uncached(name, role, inputs, called) for name, role in roles]
+        if np.ndim(outcome) < 2 and _is_predicted(roles, unknown, inputs):
+            left = [name for name in inputs if name not in [given for given, _ in roles]]
+            roles[unknown.pop()] = (left[0], "predicted")
     if not unknown:
         _one_is_the_cotangent(roles, settings)
     elif len(unknown) > 1:
@@ -81,6 +85,16 @@ def _alone(name: str, inputs: list[str], kept: list[str], several: bool, setting
     if name in inputs and (several or (name in LABELS and len(inputs) > 1)):  # loss.backward(y) of forward(y_hat, y)
         return "input"
     return "output" if several and name in OUTPUTS else "cotangent"
+
+
+def _is_predicted(roles: list[Role], unknown: list[int], inputs: list[str]) -> bool:
+    """Whether a loss's backward is given its predictions and labels again, the labels alone by the name that they had
+    in forward: backward(dvalues, y_true) of forward(y_pred, y_true).
+    """
+    again = [name for name, role in roles if role == "input"]
+    if len(unknown) != 1 or not len(roles) == len(inputs) == len(again) + 1 > 1:
+        return False
+    return all(name in LABELS for name in again) and not COTANGENT.match(roles[unknown[0]][0])
 
 
 def _uncached(name: str, role: str, inputs: list[str], called: str) -> Role:

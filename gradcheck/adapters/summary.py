@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gradcheck.adapters.assignment import Leaf
-from gradcheck.adapters.methods import bound, input_names, spell
+from gradcheck.adapters.methods import bound, input_names, spell, written
+from gradcheck.adapters.naming import KEPT
 from gradcheck.adapters.passes import is_label
 from gradcheck.adapters.walk import spelled
+from gradcheck.adapters.wording import last_return, tree_of
 
 if TYPE_CHECKING:
     from gradcheck.adapters.recognise import Recognised
@@ -22,6 +24,9 @@ def in_words(found: "Recognised", leaves: Sequence[Leaf]) -> str:
     where = ", ".join(f"{name} in {spelled(path).replace('layer.', 'self.', 1)}" for name, path in gradients)
     inputs = ", ".join(f"d{name or i}" for i, name, _ in leaves if returned.get(i))
     parts = [f"recognised: {forward}", f"{spell(passes.backward)} returns {inputs or 'no gradient of an input'}"]
+    if last_return(tree_of(written(done.layer, passes.forward))) is None:  # it leaves its value under a name
+        own = [name for name in KEPT if done.outcome is getattr(done.layer, name, None)]
+        parts[1:1] = [f"leaves its value in self.{name}" for name in own[:1]]
     if done.spare is not None:
         parts.insert(1, "returns (value, cache)")
     if where:

@@ -118,14 +118,18 @@ def _growth(once: Array, twice: Array) -> str:
 
 
 def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
-    """A loss that is a mean over the batch beside the gradient of the sum, or a sum beside that of the mean.
+    """A loss that is a mean over the batch, or one of each example, beside the gradient of the sum; or a sum, or one of
+    each example, beside that of the mean.
 
     The batch given twice leaves a mean and doubles a sum; each row's gradient is halved for a mean and left for a sum.
     """
-    if found.places.of_parameters or len(found.done.outputs) != 1 or np.size(found.done.outputs[0]) != 1:
+    if found.places.of_parameters or len(found.done.outputs) != 1:
         return
-    batch = {len(a) for a in inputs if isinstance(a, np.ndarray) and a.ndim}
+    value, batch = np.asarray(found.done.outputs[0]), {len(a) for a in inputs if isinstance(a, np.ndarray) and a.ndim}
     if len(batch) != 1 or not all(isinstance(a, np.ndarray) and a.ndim for a in inputs):
+        return
+    each = value.ndim == 1 and value.size in batch and not found.observed.passes.cotangents(found.done)
+    if value.size != 1 and not each:
         return
     try:
         done = found.observed.perform(tuple(np.concatenate([a] * 2) for a in inputs))
@@ -133,13 +137,13 @@ def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     except Exception:  # a loss of this very batch
         return
     once = found.gradients(found.after)
-    value = _growth(np.asarray(found.done.outputs[0]), np.asarray(done.outputs[0]))
+    kind = "one of each example" if each else _growth(value, np.asarray(done.outputs[0]))
     rows = {_growth(np.asarray(later[name])[: len(np.asarray(g))], np.asarray(g)) for name, g in once.items()}
-    if (value, rows) in (("mean", {"mean"}), ("sum", {"sum"})):
-        seen.loss = -1 if value == "mean" else 1
-        words = ("mean", "sum") if value == "mean" else ("sum", "mean")
+    if (kind, rows) in (("mean", {"mean"}), ("sum", {"sum"}), ("one of each example", {"sum"})):
+        seen.loss = -1 if kind == "mean" else 1
+        words = kind if each else f"a {kind} over the batch", "sum" if kind == "mean" else "mean"
         seen.notes.append(
-            f"the loss is a {words[0]} over the batch and its gradient that of the {words[1]}: a constant, undone "
+            f"the loss is {words[0]} and its gradient that of the {words[1]}: a constant, undone "
             'here; convention="vjp" makes it a FAIL'
         )
 
