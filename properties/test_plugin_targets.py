@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from gradcheck import from_pair
 from gradcheck.suite.shapes import found
 from gradcheck.suite.targets import Subject, TargetError, read_shapes, resolve
 from properties.nested import inside, refused, run
@@ -210,6 +211,19 @@ def test_shapes_are_found_by_trying(layer, shapes):
 
     with_pullback.__wrapped__ = layer  # its signature
     assert found(with_pullback) == shapes
+
+
+def test_what_has_a_default_is_no_input_however_the_layer_is_given():
+    """An `out`, an epsilon: of a pair, of a target, of a function with its pullback."""
+
+    def scaled(x, w, eps=1e-5):
+        return x @ w + eps
+
+    vjp = lambda inputs, dy: (dy @ inputs[1].T, inputs[0].T @ dy)  # noqa: E731
+    for layer in ((scaled, vjp), from_pair(scaled, vjp)):
+        assert found(layer) == {"x": ("n", "k"), "w": ("k", "m")}
+    sine = np.sin, lambda inputs, dy: (dy * np.cos(inputs[0]),)
+    assert found(sine) == found(from_pair(*sine)) == {"x": ("n", "k")}
 
 
 def test_a_layer_that_takes_no_shapes_says_what_to_do():

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradcheck.judge.case import Case
 from gradcheck.judge.search import maker
+from gradcheck.target import Target
 
 Axes = tuple[str | int, ...]
 Shapes = Mapping[str, Sequence[str | int]]
@@ -61,6 +62,9 @@ def found(layer: Any) -> dict[str, Axes]:
 
     >>> found(lambda x, w, b: (x @ w + b, lambda dy: (dy @ w.T, x.T @ dy, dy.sum(0))))
     {'x': ('n', 'k'), 'w': ('k', 'm'), 'b': ('m',)}
+    >>> from gradcheck import from_pair
+    >>> found(from_pair(np.sin, lambda inputs, dy: (dy * np.cos(inputs[0]),)))  # and not its `out`
+    {'x': ('n', 'k')}
     """
     first: Exception | None = None
     for names in _inputs(layer):
@@ -89,7 +93,8 @@ def _inputs(layer: Any) -> Iterator[tuple[str, ...]]:
     """The names of the inputs: those without a default where they are known, else one, two, three … of them."""
     target = maker(layer, ())(layer, Case(()))
     if target.bind is None and target.inputs:
-        optional = _optional(layer[0] if isinstance(layer, Sequence) else layer)
+        forward = layer.value if isinstance(layer, Target) else layer[0] if isinstance(layer, Sequence) else layer
+        optional = _optional(forward)
         yield tuple(name or f"x{n}" for n, name in enumerate(target.inputs) if name not in optional)
     else:
         yield from (tuple("xyzuv"[:count]) for count in sorted(_LETTERED))
