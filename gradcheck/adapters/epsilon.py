@@ -69,7 +69,7 @@ def remark(epsilon: str, felt: bool) -> str:
 def is_felt(loss: Target, bare: Target, values: tuple[Any, ...]) -> bool:
     """Whether the epsilon is more than a hundredth of the gradient of any group of examples at these values.
 
-    bare: the loss without it. Inputs are moved along their gradient, or up, by a part of themselves: a p stays positive.
+    bare: the loss without it. Inputs move along their gradient, or up, by a part of themselves: a p stays positive.
     """
     values = tuple(v.astype(np.result_type(v, np.float64)) if v.dtype.kind == "f" else v for v in values)
     with np.errstate(all="ignore"):
