@@ -10,7 +10,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from gradcheck.census.discover import Candidate
-from gradcheck.census.excuses import Dispute, asked, excused
+from gradcheck.census.dispute import Dispute, asked
+from gradcheck.census.excuses import excused
 from gradcheck.census.inputs import Input
 from gradcheck.census.settings import Setting, UnsettledError, others, target_of, tried, working
 from gradcheck.judge.search import search
