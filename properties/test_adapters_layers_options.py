@@ -222,9 +222,18 @@ def test_the_gradient_of_a_loss_that_is_not_there_is_refused_and_its_loss_asked_
 
     y = np.ones((4, 2))
     words = r"backward takes labels \(y\) that forward does not: it is the gradient of a loss behind it\. Put"
+
+    class Network(Output):  # as in Nielsen's book
+        def backprop(self, x, y):
+            return {"W": x.T @ (x @ self.W - y)}
+
+        feedforward, forward, backward = Output.forward, None, None
+
     for layer in (Output, Beside):
         with pytest.raises(TypeError, match=words):
             check(layer, X)
+    with pytest.raises(TypeError, match=r"backprop takes labels \(y\) that feedforward does not"):
+        check(Network, X)
     target = from_layer(
         Output,
         forward=lambda layer, x: 0.5 * np.sum((layer.forward(x) - y) ** 2),

@@ -1,11 +1,13 @@
 """Joined: a softmax and a cross-entropy that are written for each other, each judged with its other half.
 
+For two classes the first of them is a sigmoid.
+
 The gradient of cross-entropy after softmax is p − t, so many a softmax hands its cotangent through, and many a
 cross-entropy returns p − t. Neither is the derivative of its own forward; both are right together.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -23,14 +25,19 @@ _CROSS_ENTROPY = re.compile(
 )
 
 
+_BINARY = re.compile(r"binary|bce|sigmoid|logistic", re.IGNORECASE)
+
+
 class Half(NamedTuple):
     """One of the two: the input of a loss whose gradient is that of its logits, None for a softmax; for a softmax that
-    is handed labels t the constant of its p − t, 0 for one that hands its cotangent through.
+    is handed labels t the constant of its p − t, 0 for one that hands its cotangent through; for a loss of two classes
+    the other half is a sigmoid.
     """
 
     position: int | None
     constant: float
     note: str
+    binary: bool = False
 
 
 def half(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], ignores: bool) -> Half | None:
@@ -64,8 +71,10 @@ def half(found: Recognised, inputs: tuple[Any, ...], leaves: Sequence[Leaf], ign
         note = "softmax's backward hands its cotangent through, joined with the cross-entropy that follows it"
         return Half(None, 0.0, f"{note}: judged together with one")
     if position is not None and value.size == 1 and _of_logits(found, inputs, leaves, position, ignores):
-        note = "the gradient is p − t, that of the logits before a softmax, joined with this cross-entropy"
-        return Half(position, 0.0, f"{note}: judged together with one")
+        binary = bool(_BINARY.search(found.label))
+        other = "sigmoid" if binary else "softmax"
+        note = f"the gradient is p − t, that of the logits before a {other}, joined with this cross-entropy"
+        return Half(position, 0.0, f"{note}: judged together with one", binary)
     return None
 
 
@@ -109,10 +118,11 @@ def whole(layer: Target, this: Half, arrays: tuple[Array, ...]) -> tuple[Target,
     if this.position is None:
         return with_cross_entropy(layer, this.constant), arrays
     p = arrays[this.position]
-    if not np.all(p >= 0):  # no probabilities, and no logarithms
+    if not np.all((p >= 0) & (p < 1 if this.binary else True)):  # no probabilities, and no logarithms
         return layer, arrays
-    logits = np.log(np.maximum(p, np.finfo(p.dtype).tiny))
-    return after_softmax(layer, this.position), (*arrays[: this.position], logits, *arrays[this.position + 1 :])
+    logits = np.log(np.maximum(p, np.finfo(p.dtype).tiny)) - (np.log1p(-p) if this.binary else 0)
+    activation = sigmoid if this.binary else softmax
+    return after(activation, layer, this.position), (*arrays[: this.position], logits, *arrays[this.position + 1 :])
 
 
 def uneven_rows(like: Array, seed: int) -> Array:
@@ -147,11 +157,20 @@ def softmax(z: Array) -> Array:
     return np.asarray(raised / raised.sum(-1, keepdims=True))
 
 
-def after_softmax(loss: Target, position: int) -> Target:
-    """The loss of the logits whose softmax is its input at `position`; its gradient is taken for theirs."""
+def sigmoid(z: Array) -> Array:
+    """1 / (1 + exp(−z)), which no z makes overflow.
+
+    >>> sigmoid(np.array([0.0, -1e4]))
+    array([0.5, 0. ])
+    """
+    return np.asarray(np.exp(-np.logaddexp(0, -z)))
+
+
+def after(activation: Callable[[Array], Array], loss: Target, position: int) -> Target:
+    """The loss of the logits whose softmax or sigmoid is its input at `position`; its gradient is taken for theirs."""
 
     def moved(values: tuple[Array, ...]) -> tuple[Array, ...]:
-        return (*values[:position], softmax(values[position]), *values[position + 1 :])
+        return (*values[:position], activation(values[position]), *values[position + 1 :])
 
     def linearize(*values: Array) -> Pullback:
         return loss.linearize(*moved(values))

@@ -52,8 +52,7 @@ def roles_of(
     inputs = input_names(forward)
     if labelled:
         given = [name for name in optional if name not in positional and is_label_of_its_own(name, inputs)]
-        nothing = [(n, "cotangent" if is_label_of_its_own(n, inputs) else "nothing") for n in positional]
-        return [*nothing, *((name, "optional") for name in given)]
+        return [*(_labelled(name, inputs) for name in positional), *((name, "optional") for name in given)]
     kept = [name for name in inputs if is_cache(name) and name not in words.values()]  # forward fills it
     roles = [(name, _alone(name, inputs, kept, len(positional) > 1, settings)) for name in positional]
     unknown = [i for i, (_, role) in enumerate(roles) if role == "cotangent"]
@@ -72,6 +71,13 @@ def roles_of(
         further = [name for name in optional if name not in positional]
         roles += [(name, "optional") for name in further if place_of(name, words) is not None]
     return roles
+
+
+def _labelled(name: str, inputs: list[str]) -> Role:
+    """The role of an argument beside labels: the only input again, as in backprop(x, y), or nothing."""
+    if name in AT_INPUT and len(inputs) == 1:
+        return inputs[0], "input"
+    return name, "cotangent" if is_label_of_its_own(name, inputs) else "nothing"
 
 
 def _alone(name: str, inputs: list[str], kept: list[str], several: bool, settings: Collection[str]) -> str:

@@ -142,6 +142,18 @@ def joined_with_softmax(twist: Twist) -> Any:
     return CrossEntropy
 
 
+def joined_with_sigmoid(twist: Twist) -> Any:
+    class BinaryCrossEntropy:
+        def forward(self, p, y):
+            self.p, self.y = p, y
+            return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+        def backward(self):
+            return twist("x", (self.p - self.y) / self.y.size)  # that of the logits
+
+    return BinaryCrossEntropy
+
+
 def joined_with_the_loss(twist: Twist) -> Any:
     class Softmax:
         def forward(self, x):
@@ -270,6 +282,7 @@ LOSSES = [
 
 HABITS = [
     Specimen("joined with softmax", joined_with_softmax, (HOT, P), {"x": "y_pred"}, "the logits before a softmax"),
+    Specimen("joined with sigmoid", joined_with_sigmoid, (P, HOT), {"x": "p"}, "the logits before a sigmoid"),
     Specimen("joined, even", joined_with_softmax, (HOT, EVEN[:, 1:] * 4 / 3), {"x": "y_pred"}, "the logits before"),
     Specimen("joined with the loss", joined_with_the_loss, (Z,), {"x": "x"}, "joined with the cross-entropy"),
     Specimen("handed labels", handed_labels, (Z,), {"x": "x"}, "backward is handed labels (y_true) and returns p − t"),
