@@ -222,6 +222,26 @@ def test_the_repr_of_a_case_is_exact_for_every_kind_of_input(value: Any) -> None
         np.testing.assert_array_equal(np.signbit(a), np.signbit(b))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "int64", "bool"])
+@pytest.mark.parametrize("shape", [(), (2, 2), (0, 3)])
+def test_the_repr_of_a_case_of_tensors_is_exact(require: Any, dtype: str, shape: tuple[int, ...]) -> None:
+    """Of torch and of JAX: framework, dtype, shape and every bit, of what has no number too."""
+    torch, jnp = require("torch"), require("jax.numpy")
+    numbers = [1 / 3, np.nan, -np.inf, 3e4] if "float" in dtype else [1, 0, -3, 7]
+    values = np.array(numbers)[: int(np.prod(shape))].reshape(shape)
+    tensor = torch.tensor(values).to(getattr(torch, dtype)).requires_grad_("float" in dtype)
+    array = jnp.asarray(values).astype({"int64": "int32", "float64": "float32"}.get(dtype, dtype))
+    scope = {"torch": torch, "jnp": jnp, "np": np, "Case": Case}
+    again, other = eval(repr(Case((tensor, array))), scope).inputs
+    assert again.dtype == tensor.dtype
+    assert again.shape == tensor.shape
+    assert torch.equal(again.nan_to_num(7), tensor.detach().nan_to_num(7))
+    assert type(other) is type(array)
+    assert other.dtype == array.dtype
+    assert np.asarray(other).tobytes() == np.asarray(array).tobytes()
+
+
+
 def test_the_same_seed_gives_the_same_report() -> None:
     """Passing or failing; another seed draws other cases; without one the report names its own."""
     for pair in (entrywise(lambda d, x: d), entrywise(lambda d, x: np.where(x > 1, 2 * d, d))):

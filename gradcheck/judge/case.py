@@ -1,5 +1,6 @@
 """Case: the inputs behind a verdict, written so that they can be run again."""
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,9 @@ def size_of(case: Case) -> tuple[int, int]:
 
 
 def _spelled(value: Any) -> str:
-    """An input as a Python expression that evaluates to it, np being numpy."""
+    """An input as a Python expression that evaluates to it, np being numpy, and jnp that of JAX."""
+    if (make := _MAKERS.get(type(value).__module__.partition(".")[0])) is not None and hasattr(value, "tolist"):
+        return _tensor(value, make)
     if not isinstance(value, np.ndarray | np.generic):
         return repr(value)
     array = np.asarray(value)
@@ -92,6 +95,18 @@ def _spelled(value: Any) -> str:
     if not array.size:
         return f"np.zeros({array.shape}{dtype})"
     return f"np.array({_listed(array)}{dtype})"
+
+
+_MAKERS = {"torch": "torch.tensor", "jaxlib": "jnp.array"}
+
+
+def _tensor(value: Any, make: str) -> str:
+    """A framework's array, exact: what it prints itself is rounded, and names neither framework nor, always, dtype."""
+    room, dtype = make.partition(".")[0], value.dtype if make.startswith("torch") else repr(value.dtype.name)
+    if not all(value.shape):
+        return f"{room}.zeros({tuple(value.shape)}, dtype={dtype})"
+    numbers = re.sub(r"\b(nan|inf)\b", rf"{room}.\1", repr(value.tolist()))
+    return f"{make}({numbers}, dtype={dtype})"
 
 
 def _listed(array: Array) -> str:
