@@ -241,6 +241,16 @@ def test_the_repr_of_a_case_of_tensors_is_exact(require: Any, dtype: str, shape:
     assert np.asarray(other).tobytes() == np.asarray(array).tobytes()
 
 
+def test_the_repr_of_a_case_goes_into_its_containers() -> None:
+    """Dictionaries of parameters, lists of states, tuples of one."""
+    inputs = ({"w": np.array([0.1]), "more": [np.float32(2.0), (np.arange(2),)]}, ())
+    (tree, empty) = eval(repr(Case(inputs)), {"np": np, "Case": Case}).inputs
+    assert empty == ()
+    assert tree["w"].tolist() == [0.1]
+    assert tree["more"][0].dtype == np.float32
+    assert tree["more"][1][0].tolist() == [0, 1]
+
+
 
 def test_the_same_seed_gives_the_same_report() -> None:
     """Passing or failing; another seed draws other cases; without one the report names its own."""

@@ -84,6 +84,11 @@ def size_of(case: Case) -> tuple[int, int]:
 
 def _spelled(value: Any) -> str:
     """An input as a Python expression that evaluates to it, np being numpy, and jnp that of JAX."""
+    if type(value) is dict:
+        return f"{{{', '.join(f'{key!r}: {_spelled(part)}' for key, part in value.items())}}}"
+    if type(value) in (tuple, list):
+        parts = ", ".join(map(_spelled, value)) + ("," if type(value) is tuple and len(value) == 1 else "")
+        return f"({parts})" if type(value) is tuple else f"[{parts}]"
     if (make := _MAKERS.get(type(value).__module__.partition(".")[0])) is not None and hasattr(value, "tolist"):
         return _tensor(value, make)
     if not isinstance(value, np.ndarray | np.generic):
