@@ -123,6 +123,27 @@ def test_no_gradient_hides_behind_an_initial_value() -> None:
     assert "gamma: the same number everywhere, moved to random ones" in report.notes
 
 
+@pytest.mark.parametrize("gain", [1, 1.0, -1.0, np.ones(1), np.array(1.0)], ids=repr)
+def test_no_gradient_hides_behind_a_single_one(gain) -> None:
+    """Nor behind a number: a gain of one that dx forgets, and a shift of zero that the gain's gradient forgets."""
+
+    class Scale:
+        def __init__(self) -> None:
+            self.gain = gain
+
+        def forward(self, x):
+            self.x = x
+            return x * self.gain
+
+        def backward(self, dout):
+            self.dgain = np.sum(dout * self.x)
+            return dout * np.sign(self.gain)
+
+    report = check(Scale, X)
+    assert report.verdict is Verdict.FAIL
+    assert {finding.input for finding in report.findings} == {"x"}
+
+
 # -- refused ----------------------------------------------------------------------------------------------------
 
 

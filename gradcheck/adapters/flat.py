@@ -109,12 +109,13 @@ def away_from_constants(parameters: Mapping[str, Array]) -> tuple[dict[str, Arra
 def varied(array: Array, seed: int) -> Array:
     """A parameter that is the same everywhere, at other values: a normalisation wrong for any scale but 1 is invisible.
 
-    Ones become 0.75 … 1.25, zeros −0.25 … 0.25; sign and size stay, and so does what varies already.
+    Ones become 0.75 … 1.25, zeros −0.25 … 0.25; sign and size stay, and so does what varies already. A single number is
+    the same everywhere at any value, and moved where products and sums do not show it: at 0, 1 and −1.
 
-    >>> varied(np.ones(2), 0).round(2), varied(np.array([1.0, 2.0]), 0)
-    (array([1.07, 0.88]), array([1., 2.]))
+    >>> varied(np.ones(2), 0).round(2), varied(np.array([1.0, 2.0]), 0), varied(np.array(0.5), 0)
+    (array([1.07, 0.88]), array([1., 2.]), array(0.5))
     """
-    if array.size < 2 or not np.all(array == array.flat[0]):
+    if not array.size or not np.all(array == array.flat[0]) or (array.size == 1 and array.flat[0] not in (0, 1, -1)):
         return array
     spread = np.random.default_rng(seed).uniform(-0.25, 0.25, array.shape)
     return np.asarray(spread + 0 * array if not array.flat[0] else array * (1 + spread)).astype(array.dtype)
