@@ -172,6 +172,25 @@ def test_bfloat16_beside_other_floats_is_judged_too(bfloat16):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_an_epsilon_of_the_dtypes_own_is_no_mistake(torch, bfloat16, dtype):
+    """torch's RMSNorm is as steep at zero as the epsilon of its dtype is small: in float64 it is another function."""
+    x = POINT.astype(dtype)
+    x[1] = 0
+    report = gradcheck.check(torch.nn.RMSNorm(3), x)
+    assert report.verdict is not Verdict.FAIL, str(report)
+    assert gradcheck.check(torch.nn.RMSNorm(3, eps=0.01), x).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_gradient_that_is_rounding_and_nothing_else_accuses_nobody(torch, bfloat16, dtype):
+    """The cosine of equal vectors is 1 whatever they are; what backward says of it is what its terms leave over."""
+    x = np.repeat(np.array([[0.0, 0.0, 0.5, 8.0]], dtype), 35, axis=0)
+    for seed in range(4):
+        report = gradcheck.check(from_torch(torch.nn.CosineSimilarity()), x, x, seed=seed)
+        assert report.verdict is not Verdict.FAIL, str(report)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_weights_wider_than_the_inputs_are_judged_for_what_those_resolve(torch, bfloat16, dtype):
     """Mixed precision: torch's layer norm takes float32 weights for halves, and so does a dense layer of NumPy's."""
     x, w, b = POINT.astype(dtype), POINT[0].astype("float32"), POINT[1].astype("float32")

@@ -56,6 +56,13 @@ def like(flat: Array, model: Array) -> Array:
     return flat.astype(model.dtype, copy=False).reshape(model.shape)
 
 
+def _aside(primal: Array, step: float) -> Array:
+    """An input moved by a step of each entry's size (1 where it is zero), every other way, in the dtype it has."""
+    flat = as_real(primal).astype(np.float64)
+    signs = np.where(np.arange(flat.size) % 3 == 0, -step, step)
+    return like((flat + signs * np.where(flat == 0, 1.0, flat)).astype(as_real(primal).dtype), primal)
+
+
 def identical(a: Array, b: Array) -> bool:
     """Equal to the last bit; by value where the bytes hold padding (longdouble)."""
     return a.tobytes() == b.tobytes() or (a.dtype.itemsize > 8 and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
@@ -228,24 +235,32 @@ class Bench:
         """Evaluate forward in float64 from now on if an input is in half precision and it computes the same there.
 
         Central differences of a float16 function cannot see an entry that is wrong by 100 %: its steps are as coarse
-        as that, and bfloat16's eight times coarser.
+        as that, and bfloat16's eight times coarser. The same at the point is not enough: a normalisation with an
+        epsilon of its dtype's is 0 at 0 in any dtype, and as steep as that epsilon is small.
         """
         halves = [self.primals[i] for i in self.blocks if is_half(self.primals[i].dtype)]
         if not halves:
             return False
-        models, self.models = self.models, []
-        self.twin = max(map(eps_of, halves))
+        eps, models = max(map(eps_of, halves)), self.models
+        nowhere_zero = all(self.primals[i].all() for i in self.blocks)
         try:
-            value = self.value()
-            close = value.shape == origin.shape and bool(
-                np.all(np.abs(value - origin) <= 16 * self.twin * np.max(np.abs(origin), initial=0.0))
-            )
-            if not (close and all(m.dtype in (np.float64, np.float32) for m in self.models if differentiable(m))):
-                self.twin = 0.0
+            for step in (0.0, 2.0**-3) if nowhere_zero else (0.0, 2.0**-24, 2.0**-12, 2.0**-3):
+                moved = {i: _aside(self.primals[i], step) for i in self.blocks} if step else None
+                coarse = self.value(moved) if step else origin
+                self.twin, self.models = eps, []
+                fine, seen = self.value(moved), self.models
+                self.twin, self.models = 0.0, models
+                largest = float(np.max(np.abs(coarse), initial=0.0, where=np.isfinite(coarse)))
+                if fine.shape != coarse.shape or any(m.dtype.itemsize < 4 for m in seen if differentiable(m)):
+                    return False
+                if not np.all((np.abs(fine - coarse) <= 16 * eps * largest) | ~np.isfinite(coarse)):
+                    return False
         except ForwardError:
-            self.twin = 0.0
-        self.models = models
-        return bool(self.twin)
+            return False
+        finally:
+            self.twin, self.models = 0.0, models
+        self.twin = eps
+        return True
 
     # -- guards -------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,8 @@ class Doubts:
         """Eight looks at how this very claim rounds, not two: a mean of 1e6 rounds one way or another by parity."""
         gradients = ask(self.hearing, cotangents[k])
         unit = float(np.median(self.prober.unit(self.hearing.bench.blocks[b])))
-        most = 1e-6 * float(np.max(np.abs(cotangents[k]))) * self.hearing.largest / unit  # a millionth of ⟨v, y⟩ over x
+        share = max(1e-6, 4 * self.hearing.bench.twin)  # a millionth of ⟨v, y⟩ over x, or four ulps of half precision
+        most = share * float(np.max(np.abs(cotangents[k]))) * self.hearing.largest / unit
         wobbles = wobble_of(self.hearing, cotangents[k], gradients, self.prober.face, most)
         if not wobbles:
             return False
