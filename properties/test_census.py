@@ -227,10 +227,11 @@ def test_integers_are_ids_only_where_a_name_says_so() -> None:
     assert all(x.domain != "labels" for x in data("MLP"))
 
 
-def test_what_is_called_1d_is_given_sequences_and_no_images() -> None:
+def test_sequences_are_no_images() -> None:
     """A pool of one dimension may take the last two axes of an image for one, and read what is not there."""
     assert {len(x.shape) for x in data("MaxPool1d")[:3]} == {2, 3}
     assert len(data("MaxPool2d")[0].shape) == 4
+    assert all(len(x.shape) < 4 for x in data("TimeDistributedDense"))
 
 
 def test_units_that_are_off_at_first_are_seen_at_another_point() -> None:
