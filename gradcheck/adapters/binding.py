@@ -3,6 +3,7 @@
 The convention is found when inputs of a shape are first seen, and kept for that shape.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -100,7 +101,7 @@ def _target(
     def linearize(*values: Array) -> Pullback:
         done = perform(values)
         mean = 1 if seen.batch is None else np.shape(rebuilt(values[:count])[0])[seen.batch]
-        per_example = float(max(len(values[0]), 1)) ** seen.loss if seen.loss else 1.0
+        constant = math.prod(float(max(values[0].shape[axis], 1)) ** power for axis, power in seen.loss.items())
 
         def pullback(cotangent: Any) -> tuple[Any, ...]:
             given = list(cotangent) if isinstance(cotangent, tuple) else [cotangent]
@@ -113,7 +114,7 @@ def _target(
                     answers.append(None)
                     continue
                 array = np.array(gradient) if plain else _fitted(np.array(gradient), model)
-                factor = per_example * (mean if key in seen.means else 1) / seen.scale
+                factor = constant * (mean if key in seen.means else 1) / seen.scale
                 array = array if factor == 1 else array * factor
                 answers.append(times(given[0], array, jacobian=True) if seen.ignores else array)
             return tuple(answers)

@@ -214,5 +214,5 @@ def _is_sum(node: ast.AST) -> bool:
 def _is_epsilon(node: ast.expr) -> bool:
     """Whether this is a tiny number, or called one: 1e-7, self.eps."""
     if isinstance(node, ast.Constant):
-        return isinstance(node.value, float) and 0 < node.value < 1e-3
+        return isinstance(node.value, float) and 0 < node.value <= 1e-3
     return bool(_CALLED.fullmatch(getattr(node, "attr", getattr(node, "id", ""))))

@@ -21,7 +21,7 @@ from gradcheck.target import Pullback, Target
 
 _SOFTMAX = re.compile(r"soft_?max", re.IGNORECASE)
 _CROSS_ENTROPY = re.compile(
-    r"cross[-_ ]?entropy|softmax|nll|log[-_ ]?likelihood|log_?loss|(?:^|_)c?ce(?:$|_)", re.IGNORECASE
+    r"cross[-_ ]?entropy|softmax|nll|log[-_ ]?likelihood|log_?loss|bce|binary|(?:^|_)c?ce(?:$|_)", re.IGNORECASE
 )
 
 

@@ -32,15 +32,15 @@ _SMALL = 2.0**-20
 class Habits:
     """What is undone.
 
-    batch: the axis of the batch in the first input, where gradients are batch means; means: which are. loss: −1 for a
-    mean whose gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale: cotangents are
-    scaled down to pass below a clip. half: of a softmax and a cross-entropy, the one that it is. bare: a loss without
-    the epsilon that its gradient does not have.
+    batch: the axis of the batch in the first input, where gradients are batch means; means: which are. loss: by axis
+    −1 for a mean whose gradient is the sum's, 1 the other way. ignores: a loss that takes no cotangent. scale:
+    cotangents are scaled down to pass below a clip. half: of a softmax and a cross-entropy, the one that it is. bare: a
+    loss without the epsilon that its gradient does not have.
     """
 
     batch: int | None = None
     means: frozenset[str | int] = frozenset()
-    loss: int = 0
+    loss: dict[int, int] = field(default_factory=dict)
     ignores: bool = False
     scale: float = 1.0
     half: Half | None = None
@@ -119,33 +119,43 @@ def _growth(once: Array, twice: Array) -> str:
 
 def _sums(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:
     """A loss that is a mean over the batch, or one of each example, beside the gradient of the sum; or a sum, or one of
-    each example, beside that of the mean.
+    each example, beside that of the mean. The same over the entries of an example.
 
     The batch given twice leaves a mean and doubles a sum; each row's gradient is halved for a mean and left for a sum.
     """
     if found.places.of_parameters or len(found.done.outputs) != 1:
         return
-    value, batch = np.asarray(found.done.outputs[0]), {len(a) for a in inputs if isinstance(a, np.ndarray) and a.ndim}
-    if len(batch) != 1 or not all(isinstance(a, np.ndarray) and a.ndim for a in inputs):
-        return
+    given = [a for a in inputs if isinstance(a, np.ndarray) and a.ndim]
+    value, batch = np.asarray(found.done.outputs[0]), {len(a) for a in given}
     each = value.ndim == 1 and value.size in batch and not found.observed.passes.cotangents(found.done)
-    if value.size != 1 and not each:
+    if len(batch) != 1 or len(given) != len(inputs) or not (value.size == 1 or each):
         return
+    entries = len({a.shape for a in given}) == 1 and given[0].ndim > 1
+    for axis in (0, -1) if entries else (0,):
+        value_is, gradient_of = _over(axis, found, inputs)
+        value_is = "one of each example" if each and axis == 0 else f"a {value_is} over"
+        power = {("a mean over", "sum"): -1, ("a sum over", "mean"): 1, ("one of each example", "mean"): 1}
+        if (value_is, gradient_of) in power:
+            seen.loss[axis] = power[value_is, gradient_of]
+            what = "" if value_is.endswith("example") else " the entries of an example" if axis else " the batch"
+            seen.notes.append(
+                f"the loss is {value_is}{what} and its gradient that of the {gradient_of}: a constant, undone here; "
+                'convention="vjp" makes it a FAIL'
+            )
+
+
+def _over(axis: int, found: Recognised, inputs: tuple[Any, ...]) -> tuple[str, str]:
+    """Whether a loss is a mean or a sum over an axis, and which of them its gradient is that of."""
     try:
-        done = found.observed.perform(tuple(np.concatenate([a] * 2) for a in inputs))
+        done = found.observed.perform(tuple(np.concatenate([a] * 2, axis) for a in inputs))
         later = found.gradients(found.observed.pull(done, found.cotangents))
     except Exception:  # a loss of this very batch
-        return
-    once = found.gradients(found.after)
-    kind = "one of each example" if each else _growth(value, np.asarray(done.outputs[0]))
-    rows = {_growth(np.asarray(later[name])[: len(np.asarray(g))], np.asarray(g)) for name, g in once.items()}
-    if (kind, rows) in (("mean", {"mean"}), ("sum", {"sum"}), ("one of each example", {"sum"})):
-        seen.loss = -1 if kind == "mean" else 1
-        words = kind if each else f"a {kind} over the batch", "sum" if kind == "mean" else "mean"
-        seen.notes.append(
-            f"the loss is {words[0]} and its gradient that of the {words[1]}: a constant, undone "
-            'here; convention="vjp" makes it a FAIL'
-        )
+        return "other", "other"
+    once = {name: np.asarray(g) for name, g in found.gradients(found.after).items()}
+    first = {name: np.take(np.asarray(later[name]), range(g.shape[axis]), axis) for name, g in once.items()}
+    rows = {_growth(first[name], g) for name, g in once.items()}
+    value = _growth(np.asarray(found.done.outputs[0]), np.asarray(done.outputs[0]))
+    return value, {"mean": "sum", "sum": "mean"}.get(rows.pop(), "other") if len(rows) == 1 else "other"
 
 
 def _ignores(found: Recognised, inputs: tuple[Any, ...], seen: Habits) -> None:

@@ -257,6 +257,29 @@ def of_logits(twist: Twist) -> Any:
     return SoftmaxLoss
 
 
+def mean_of_entries(twist: Twist) -> Any:
+    class MSE:
+        def forward(self, predicted, target):
+            self.error = predicted - target
+            return np.mean(self.error**2)
+
+        def backward(self):
+            return twist("x", 2 * self.error)
+
+    return MSE
+
+
+def mean_of_entries_by_examples(twist: Twist) -> Any:
+    class MSE:
+        def loss(self, predicted, target):
+            return np.mean((predicted - target) ** 2)
+
+        def grad(self, predicted, target):
+            return twist("x", 2 * (predicted - target) / len(target))
+
+    return MSE
+
+
 Z, INTEGERS, HOT = draws(4, 3), np.array([0, 2, 1, 1]), np.eye(3)[[0, 2, 1, 1]]
 P, EVEN = softmax(Z), np.full((4, 4), 0.25)
 TARGETS = draws(4, 3, seed=1)
@@ -287,6 +310,8 @@ HABITS = [
     Specimen("joined with the loss", joined_with_the_loss, (Z,), {"x": "x"}, "joined with the cross-entropy"),
     Specimen("handed labels", handed_labels, (Z,), {"x": "x"}, "backward is handed labels (y_true) and returns p − t"),
     Specimen("handed labels too", handed_labels_too, (Z,), {"x": "x"}, "backward is handed labels (targets)"),
+    Specimen("two constants", mean_of_entries, (Z, TARGETS), {"x": "predicted"}, "over the entries of an example"),
+    Specimen("another constant", mean_of_entries_by_examples, (Z, TARGETS), {"x": "predicted"}, "over the entries of"),
     Specimen("a constant", mean_with_the_gradient_of_the_sum, (Z, TARGETS), {"x": "X"}, "gradient that of the sum"),
 ]
 """Wrong as they are, right for what they are made for: passed with a note, failed by convention="vjp"."""
