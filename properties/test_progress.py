@@ -1,6 +1,12 @@
 """Progress: a bar in a terminal, silence elsewhere, and the worst margin either way."""
 
 import io
+import os
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -89,3 +95,62 @@ def test_where_others_show_progress_there_is_silence(monkeypatch: pytest.MonkeyP
     with silence(), watching("examples", 3) as watcher:
         watcher.saw(report(Verdict.PASS, 0.0))
         assert watcher._bar is None
+
+
+LAYERS = """
+import time
+import numpy as np
+import gradcheck
+import gradcheck.judge.search as search
+
+search.PATIENCE = 0.0  # what would be seen, is seen at once
+
+def slowly(x):
+    time.sleep(0.002)
+    return np.sin(x)
+
+def made(factor):
+    return gradcheck.from_pair(slowly, lambda inputs, dy: (factor * dy * np.cos(inputs[0]),), name="slowly")
+
+LAYERS = [made(1.0), made(2.0)]
+
+def test_here():
+    gradcheck.search(made(1.0), x=("n",), max_examples=3)
+
+if __name__ == "__main__":
+    print(gradcheck.search(made(1.0), x=("n",), max_examples=5, seed=0).verdict)
+"""
+COMMANDS = {
+    "run": (["-m", "gradcheck", "run", "slow:LAYERS", "--shapes", "x: n", "--examples", "4"], 1, "layers", "2/2"),
+    "search": (["slow.py"], 0, "examples", "5/5"),
+    "pytest": (["-m", "pytest", "-s", "-q", "-pno:cacheprovider", "slow.py"], 0, "", ""),
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_bar_is_for_terminals_and_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
+    """In a pseudo-terminal it says how far the work is, below pytest it is silent, and so it is in a pipe."""
+    arguments, code, what, count = COMMANDS[name]
+    (tmp_path / "slow.py").write_text(LAYERS, encoding="utf-8")
+    run = [sys.executable, *arguments]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    piped = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (piped.returncode, piped.stderr) == (code, "")
+    assert "error/bound 0" not in piped.stdout
+    master, slave = os.openpty()
+    with subprocess.Popen(run, cwd=tmp_path, env=environment, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        shown = b""
+        with suppress(OSError):  # Linux says so when the other end is closed
+            while chunk := os.read(master, 4096):
+                shown += chunk
+    os.close(master)
+    assert process.returncode == code
+    frames = [line for line in re.split(r"[\r\n]+", shown.decode()) if "worst error/bound" in line]
+    if not what:
+        assert frames == []
+    else:
+        assert what in frames[-1]
+        assert any(count in line for line in frames)
+        assert shown.rindex(b"\x1b[2K") > shown.rindex(b"worst error/bound")  # and erased
