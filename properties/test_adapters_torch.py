@@ -288,7 +288,9 @@ def test_a_function_that_needs_contiguous_tensors_is_caught(torch):
 
 
 def test_a_forward_that_wants_its_inputs_in_order_is_not_accused(torch):
-    """x.view(-1) refuses a transposed x by itself; a backward that refuses a transposed cotangent is caught."""
+    """x.view(-1) refuses a transposed x by itself; a backward that refuses a transposed cotangent is caught, after
+    either forward.
+    """
     assert gradcheck.check(from_torch(lambda x: x.view(-1)), normal(4, 3)).verdict is Verdict.PASS
 
     class Particular(torch.autograd.Function):
@@ -300,7 +302,13 @@ def test_a_forward_that_wants_its_inputs_in_order_is_not_accused(torch):
         def backward(ctx, g):
             return 2 * g.view(-1).view(g.shape)
 
-    assert gradcheck.check(Particular, normal(4, 3)).findings[0].kind is Kind.RAISES
+    class Twice(Particular):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x.view(-1).view(x.shape)
+
+    for function in (Particular, Twice):
+        assert gradcheck.check(function, normal(4, 3)).findings[0].kind is Kind.RAISES
 
 
 def test_buffers_follow_the_inputs_where_there_are_no_parameters(torch):

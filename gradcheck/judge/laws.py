@@ -212,8 +212,9 @@ def layout_does_not_matter(h: Hearing) -> Iterator[Finding]:
         try:
             outcome = h.bench.gradients(h.bench.pull_structured(given, moved))
         except BackwardError as error:
-            if moved and _refused(h, moved):
-                continue  # forward's own rule: torch's x.view(-1) wants x in C order, and says so
+            if moved and _refused(h, moved):  # forward's own rule: torch's x.view(-1) wants x in C order, and says so
+                trials.append(("a Fortran-ordered cotangent", given, None))
+                continue
             yield Finding(Kind.RAISES, f"{error.message} for {what}")
             continue
         found = flattened(h.bench, outcome)
