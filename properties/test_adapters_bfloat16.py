@@ -172,6 +172,29 @@ def test_bfloat16_beside_other_floats_is_judged_too(bfloat16):
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_what_computes_in_halves_whatever_it_is_given_is_not_blamed_by_differences(bfloat16, dtype):
+    """Their steps jump over kinks that noise hides, as SELU's at 0; laws, which need no difference, still blame."""
+
+    def selu(x):
+        x = x.astype(dtype).astype(np.float32)
+        return np.where(x > 0, 1.05 * x, 1.75 * np.expm1(np.minimum(x, 0))).astype(dtype)
+
+    def vjp(inputs, g, wrong=1):
+        x = inputs[0].astype(np.float32)
+        return ((wrong * g.astype(np.float32) * np.where(x > 0, 1.05, 1.75 * np.exp(np.minimum(x, 0)))).astype(dtype),)
+
+    report = search(from_pair(selu, vjp), x=("n", "m"), dtypes=dtype, seed=3, max_examples=60)
+    assert report.verdict is Verdict.PASS, str(report)
+    x = POINT.astype(dtype)
+    report = gradcheck.check((selu, lambda inputs, g: vjp(inputs, g, wrong=-4)), x)
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "too coarse to blame it" in report.reasons[0]
+    assert report.reasons[0].endswith("judge it in float32")
+    clipped = gradcheck.check((selu, lambda inputs, g: vjp(inputs, abs(g))), x)
+    assert (clipped.verdict, clipped.findings[0].kind) == (Verdict.FAIL, Kind.NONLINEAR)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 def test_an_epsilon_of_the_dtypes_own_is_no_mistake(torch, bfloat16, dtype):
     """torch's RMSNorm is as steep at zero as the epsilon of its dtype is small: in float64 it is another function."""
     x = POINT.astype(dtype)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.floats import differentiable, eps_of, is_half, is_narrow
+from gradcheck.floats import differentiable, eps_of, is_half, is_narrow, limits
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.report import place
 from gradcheck.target import Pullback, Target
@@ -242,6 +242,7 @@ class Bench:
         if not halves:
             return False
         eps, models = max(map(eps_of, halves)), self.models
+        least = max(float(limits(half.dtype).smallest_subnormal) for half in halves)  # float16 has few below 2⁻¹⁴
         nowhere_zero = all(self.primals[i].all() for i in self.blocks)
         try:
             for step in (0.0, 2.0**-3) if nowhere_zero else (0.0, 2.0**-24, 2.0**-12, 2.0**-3):
@@ -253,7 +254,7 @@ class Bench:
                 largest = float(np.max(np.abs(coarse), initial=0.0, where=np.isfinite(coarse)))
                 if fine.shape != coarse.shape or any(m.dtype.itemsize < 4 for m in seen if differentiable(m)):
                     return False
-                if not np.all((np.abs(fine - coarse) <= 16 * eps * largest) | ~np.isfinite(coarse)):
+                if not np.all((np.abs(fine - coarse) <= 16 * (eps * largest + least)) | ~np.isfinite(coarse)):
                     return False
         except ForwardError:
             return False
