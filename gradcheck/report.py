@@ -5,7 +5,7 @@ contract.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -124,6 +124,16 @@ class Block:
         return None if self.error is None or not self.bound else self.error / self.bound
 
 
+def nearest(blocks: Iterable[Block]) -> tuple[Block, ...]:
+    """Of every input in every dtype the block that came nearest to its bound, or went furthest beyond it."""
+    worst: dict[tuple[str | int, str], Block] = {}
+    for row in blocks:
+        known = worst.setdefault((row.input, row.dtype), row)
+        if (row.margin or 0.0) > (known.margin or 0.0):
+            worst[row.input, row.dtype] = row
+    return tuple(worst.values())
+
+
 @dataclass(frozen=True)
 class Report:
     """The outcome of `check` or `search`: a verdict, what is wrong (worst first), and how sure that is.
@@ -133,6 +143,7 @@ class Report:
     and `pullbacks` count calls of the target. `kinks` names the kinks at the point whose subgradients were accepted;
     `reasons` say why nothing could be told, `notes` which convention was recognised. `blocks` has a row for every
     input and parameter that was judged, in their order; of a search that passes, the one nearest to its bound.
+    `dtype`: of the inputs, "float32 float64" where they differ, "float32, float64" of a search that drew both.
     """
 
     verdict: Verdict
@@ -160,6 +171,11 @@ class Report:
         from gradcheck.render.block import block  # upwards, by design: the text of a report is not its vocabulary
 
         return block(self)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """One dtype, or one mixture of them, for each kind of example that was judged."""
+        return tuple(self.dtype.split(", "))
 
     @property
     def margin(self) -> float:

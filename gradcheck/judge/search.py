@@ -25,7 +25,7 @@ from gradcheck.judge.case import Case, seed_of, size_of, telling_case
 from gradcheck.judge.contrast import contrasted
 from gradcheck.judge.verdict import check
 from gradcheck.progress import Watcher, watching
-from gradcheck.report import Block, Report, Verdict
+from gradcheck.report import Block, Report, Verdict, nearest
 from gradcheck.strategies import palette, shapes_by_letter
 from gradcheck.strategies.palette import MODES
 from gradcheck.target import Target
@@ -148,7 +148,8 @@ class _Tally:
         self.watcher = Watcher()
         self.resolution = 0.0
         self.resolutions: dict[str | int, float] = {}  # the coarsest of each input
-        self.blocks: dict[str | int, Block] = {}  # the one of each input that came nearest to its bound
+        self.blocks: tuple[Block, ...] = ()  # those that came nearest to their bounds
+        self.dtypes: set[str] = set()
         self.kinks: dict[str, None] = {}
         self.reasons: dict[str, None] = {}
 
@@ -181,10 +182,8 @@ class _Tally:
     def _keep_worst(self, report: Report) -> None:
         for name, resolution in report.resolutions.items():
             self.resolutions[name] = max(resolution, self.resolutions.get(name, 0.0))
-        for row in report.blocks:
-            known = self.blocks.setdefault(row.input, row)
-            if (row.margin or 0.0) > (known.margin or 0.0):
-                self.blocks[row.input] = row
+        self.blocks = nearest((*self.blocks, *report.blocks))
+        self.dtypes.update(report.dtypes)
 
     def larger(self, case: Case | None) -> Iterator[Report]:
         """Failures with more entries than the smallest: the first there was, and the same target at `case`."""
@@ -210,8 +209,8 @@ class _Tally:
             return replace(self.last, reasons=reasons or self.last.reasons, **counts)
         return Report(
             Verdict.PASS, self.last.target, resolution=self.resolution, kinks=tuple(self.kinks), reasons=reasons,
-            notes=self.last.notes, dtype=self.last.dtype, resolutions=self.resolutions,
-            blocks=tuple(self.blocks.values()), **counts,
+            notes=self.last.notes, dtype=", ".join(sorted(self.dtypes)), resolutions=self.resolutions,
+            blocks=self.blocks, **counts,
         )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from gradcheck.judge.case import Case
 from gradcheck.judge.case import seed_of as seed_of_case
 from gradcheck.judge.search import maker, search
 from gradcheck.plugin.settings import CHECK, SETTINGS
-from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict
+from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict, nearest
 from gradcheck.suite.targets import Subject
 from gradcheck.target import Target
 
@@ -120,10 +120,15 @@ def merged(earlier: Report, later: Report) -> Report:
     else:
         kept = earlier if _RANK[earlier.verdict] < _RANK[later.verdict] else later
         examples, inconclusive = later.examples, _inconclusive(later)
-    resolutions = [report.resolution for report in (earlier, later) if report.verdict is Verdict.PASS]
+    counts: dict[str, Any] = {}
+    if kept.verdict is Verdict.PASS:
+        passed = [report for report in (earlier, later) if report.verdict is Verdict.PASS]
+        counts["resolution"] = max(report.resolution for report in passed)
+        counts["dtype"] = ", ".join(sorted({dtype for report in passed for dtype in report.dtypes}))
+        counts["blocks"] = nearest(row for report in passed for row in report.blocks)
     return replace(
         kept,
-        resolution=max(resolutions) if kept.verdict is Verdict.PASS else kept.resolution,
+        **counts,
         examples=earlier.examples + examples,
         inconclusive=_inconclusive(earlier) + inconclusive,
         evaluations=earlier.evaluations + later.evaluations,

@@ -43,7 +43,8 @@ def matrix(seen: "Sequence[Seen]", failures: "Sequence[Failure]") -> list[tuple[
     """Targets by dtypes, those with the worst cell first."""
     cells: dict[str, dict[str, list[Seen]]] = defaultdict(lambda: defaultdict(list))
     for one in seen:
-        cells[one.report.target][one.report.dtype or "–"].append(one)
+        for dtype in one.report.dtypes:
+            cells[one.report.target][dtype or "–"].append(one)
     anchors: dict[tuple[str, str], str] = {}
     for failure in failures:
         anchors.setdefault((failure.worst.report.target, failure.worst.report.dtype or "–"), failure.anchor)
@@ -53,7 +54,7 @@ def matrix(seen: "Sequence[Seen]", failures: "Sequence[Failure]") -> list[tuple[
             {
                 dtype: Cell(
                     Counter(one.report.verdict.value for one in group),
-                    max((one.worst for one in group if one.worst == one.worst), default=float("nan")),
+                    max((worst for one in group if (worst := one.worst_in(dtype)) == worst), default=float("nan")),
                     anchors.get((target, dtype), ""),
                 )
                 for dtype, group in by_dtype.items()

@@ -42,6 +42,13 @@ class Seen:
         """error/bound, the worst of its blocks; infinite for a broken law."""
         return self.report.margin
 
+    def worst_in(self, dtype: str) -> float:
+        """error/bound of its examples in one dtype of several."""
+        if len(self.report.dtypes) == 1:
+            return self.worst
+        margins = [row.margin for row in self.report.blocks if row.dtype in dtype.split() and row.margin is not None]
+        return max(margins, default=float("nan"))
+
     @property
     def replay(self) -> str:
         """The command that judges it again; empty where it has not been read from a file."""
@@ -123,7 +130,7 @@ def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:
         card=account.card(both),
         complaints=complaints,
         matrix=account.matrix(seen, failures),
-        dtypes=[dtype for dtype, _ in Counter(one.report.dtype or "–" for one in seen).most_common()],
+        dtypes=[dtype for dtype, _ in Counter(d or "–" for one in seen for d in one.report.dtypes).most_common()],
         failures=failures,
         unclear=account.unclear(seen),
         margins=Markup(_scoped(plots.margins(account.margins(seen)), "m")),
