@@ -78,7 +78,9 @@ class Doubts:
             except BackwardError:
                 continue
             largest = max(largest, float(np.max(np.abs(gradient), initial=0.0, where=np.isfinite(gradient))))
-        rounding = 16 * sweep.eps * largest * float(np.abs(sweep.direction).sum())
+        # four ulps of a half, whose ulps are what limits a verdict; the sweep is its twin's, in float64
+        ulps = max(16 * sweep.eps, 4 * self.hearing.bench.twin)
+        rounding = ulps * largest * float(np.abs(sweep.direction).sum())
         if abs(sweep.reading(k).value) > rounding:
             return False
         outcome.reason = (

@@ -27,8 +27,8 @@ def wobble_of(
     gradients: what backward says of the cotangent at the point itself.
 
     face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is
-    no rounding (0.3 in float32 and coarser): the move crossed a kink, and is left out. most: look more often, at a
-    claim that may be rounding and nothing else, and take a change of up to this for rounding, too.
+    no rounding (0.3 in float32; in half precision anything may be): the move crossed a kink, and is left out. most:
+    look more often, at a claim that may be rounding and nothing else, and take a change of up to this for rounding, too.
     """
     bench = hearing.bench
     ulp = max(face, *(eps_of(m) for m in bench.models if differentiable(m)))
@@ -50,7 +50,7 @@ def _rounding(
     hearing: Hearing, b: int, gradients: Sequence[Array], change: Array, face: float, most: float | None
 ) -> Array:
     """What of a change is rounding: not a percent and more, but for a gradient that is small beside the others."""
-    limit = 1e-2 if max(face, hearing.eps(b)) < 1e-10 else 0.3
+    limit = 1e-2 if max(face, hearing.eps(b)) < 1e-10 else np.inf if hearing.bench.twin else 0.3
     own = float(np.max(np.abs(gradients[b]), initial=0.0))
     others = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients)
     change[~(change <= max(limit * own, 1e-6 * others, most or 0.0, 1e-300))] = 0.0
