@@ -28,7 +28,8 @@ def wobble_of(
 
     face: eps of a lower precision found behind the inputs' dtype; its ulps are moved then. A change of a percent is
     no rounding (0.3 in float32; in half precision anything may be): the move crossed a kink, and is left out. most:
-    look more often, at a claim that may be rounding and nothing else, and take a change of up to this for rounding, too.
+    look more often, at a claim that may be rounding and nothing else, and take a change of up to this for rounding,
+    too.
     """
     bench = hearing.bench
     ulp = max(face, *(eps_of(m) for m in bench.models if differentiable(m)))
