@@ -14,10 +14,13 @@ from gradcheck.judge.probe import Prober
 
 _CLOSE = 1e-3
 """Of a claim's size, how far from a slope it may be: more than what changes over the steps around the point."""
-_WALK = 97
+_WALK = 257
 """Points of a walk across the kinks: dense about its middle, where most of them are met."""
-_FAR = 64
-"""How far a walk goes, over how far aside of the point it passes: it misses kinks that are steeper to it than that."""
+_WALKS = 8
+_FAR = 4096
+"""How far a walk goes, over how far aside of the point it passes: kinks that lie more nearly along it are not met, and
+matter no more than _CLOSE.
+"""
 
 
 class Limits:
@@ -89,14 +92,18 @@ class Limits:
         0 for each is right, and between no slopes. A walk past the point, aside in all blocks, crosses one kink after
         the other: a claim may have each jump of the slope, or not.
         """
+        least, most = np.full_like(self.claims, np.inf), np.full_like(self.claims, -np.inf)
         for low, high in self._walks():
-            allowed = _CLOSE * np.maximum(self.sizes, high - low)
-            if ((low - allowed <= self.claims) & (self.claims <= high + allowed))[differs].all():
+            least, most = np.minimum(least, low), np.maximum(most, high)
+            allowed = _CLOSE * np.maximum(self.sizes, most - least)
+            if ((least - allowed <= self.claims) & (self.claims <= most + allowed))[differs].all():
                 return True
         return False
 
     def _walks(self) -> Iterator[tuple[Array, Array]]:
-        """The least and the most of each output's slope with any of the kinks crossed, of two walks."""
+        """The least and the most of each output's slope with any of the kinks crossed, walk by walk: two kinks that one
+        meets in the same stride may hide each other.
+        """
         everything = tuple(self.prober.bench.blocks)
         unit = self.prober.unit(everything)
         sizes = [as_real(self.prober.bench.primals[p]).size for p in everything]
@@ -104,9 +111,11 @@ class Limits:
         along = np.zeros(unit.size)
         along[start : start + self.direction.size] = self.direction
         depth = np.arcsinh(_FAR)
-        steps = self.step * np.sinh(np.linspace(-depth, depth, _WALK))
-        for _ in range(2):
-            aside = self.step * unit * self.rng.uniform(-1.0, 1.0, unit.size)
+        for n in range(_WALKS):
+            near = self.step if n % 2 else 64 * self.step / _FAR  # where what is smooth bends least, or noise is least
+            steps = near * np.sinh(np.linspace(-depth, depth, _WALK))
+            apart = np.repeat(8.0 ** self.rng.uniform(-1.0, 1.0, len(sizes)), sizes)  # weights and biases as unlike
+            aside = near * unit * apart * self.rng.uniform(-1.0, 1.0, unit.size)
             path = [self.prober.at(everything, aside + t * along, 1.0) for t in steps]
             if any(point is None for point in path):
                 continue
@@ -120,7 +129,9 @@ class Limits:
             rounded = self.prober.scale(self.position).eps * (np.abs(values).max(axis=0) + self.sizes)
             noise = 4 * rounded * (1 / lengths[1:] + 1 / lengths[:-1])
             jumps = np.where((bends > 16 * np.median(bends, axis=0)) & (np.abs(jumps) > noise), jumps, 0.0)
-            yield slopes[0] + np.minimum(jumps, 0).sum(axis=0), slopes[0] + np.maximum(jumps, 0).sum(axis=0)
+            middle = _WALK // 2
+            jumps[:middle] *= -1  # met on the way back
+            yield slopes[middle] + np.minimum(jumps, 0).sum(axis=0), slopes[middle] + np.maximum(jumps, 0).sum(axis=0)
 
     def _slopes(self, aside: Array, step: float) -> Array | None:
         """The slopes of the outputs along the direction, at a point a little aside."""
