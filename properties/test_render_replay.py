@@ -296,7 +296,7 @@ def test_what_a_test_found_is_judged_again_by_that_test(tmp_path: Path) -> None:
     assert counts == "5 still failing, 2 not replayed"
 
     # once each: where CI is set, pytest repeats whole messages in its short summary
-    saved = dict.fromkeys(line.split()[-1] for line in told.stdout.splitlines() if "reproduce:" in line)
+    saved = list(dict.fromkeys(line.split()[-1] for line in told.stdout.splitlines() if "reproduce:" in line))
     assert len(saved) == 4  # of test_expected nothing failed; of the others there is no case
     one = command(saved[0], "--plot", cwd=tmp_path)
     assert one.stdout.startswith(f"still failing  {saved[0]}:1  verified: backward of x")

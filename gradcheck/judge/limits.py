@@ -112,7 +112,8 @@ class Limits:
         along[start : start + self.direction.size] = self.direction
         depth = np.arcsinh(_FAR)
         for n in range(_WALKS):
-            near = self.step if n % 2 else 64 * self.step / _FAR  # where what is smooth bends least, or noise is least
+            far = min((_FAR if n % 2 else 64) * self.step, 0.03)  # where noise is least, or what is smooth bends least
+            near = far / _FAR
             steps = near * np.sinh(np.linspace(-depth, depth, _WALK))
             apart = np.repeat(8.0 ** self.rng.uniform(-1.0, 1.0, len(sizes)), sizes)  # weights and biases as unlike
             aside = near * unit * apart * self.rng.uniform(-1.0, 1.0, unit.size)
@@ -124,14 +125,15 @@ class Limits:
             slopes = np.diff(values, axis=0) / lengths
             jumps = np.diff(slopes, axis=0)
             # what is smooth bends by about the same everywhere, and noise is as large: a kink stands out of both
-            spacing = (lengths[1:] + lengths[:-1]) / 2
-            bends = np.abs(jumps / spacing)
-            rounded = self.prober.scale(self.position).eps * (np.abs(values).max(axis=0) + self.sizes)
-            noise = 4 * rounded * (1 / lengths[1:] + 1 / lengths[:-1])
-            jumps = np.where((bends > 16 * np.median(bends, axis=0)) & (np.abs(jumps) > noise), jumps, 0.0)
-            middle = _WALK // 2
-            jumps[:middle] *= -1  # met on the way back
-            yield slopes[middle] + np.minimum(jumps, 0).sum(axis=0), slopes[middle] + np.maximum(jumps, 0).sum(axis=0)
+            bends, noises = lengths[1:] + lengths[:-1], 1 / lengths[1:] + 1 / lengths[:-1]
+            usual = [np.median(np.abs(jumps) / size, axis=0) * size for size in (bends, noises)]
+            rounded = self.prober.scale(self.position).eps * (np.abs(values).max(axis=0) + self.sizes) * noises
+            jumps = np.where(np.abs(jumps) > np.maximum(16 * np.maximum(*usual), 4 * rounded), jumps, 0.0)
+            crossed = np.concatenate([np.zeros((1, self.outputs.size)), np.cumsum(jumps, axis=0)])
+            crossed -= crossed[_WALK // 2]
+            base = np.sum((slopes - crossed) * lengths, axis=0) / lengths.sum()
+            jumps[: _WALK // 2] *= -1  # met on the way back
+            yield base + np.minimum(jumps, 0).sum(axis=0), base + np.maximum(jumps, 0).sum(axis=0)
 
     def _slopes(self, aside: Array, step: float) -> Array | None:
         """The slopes of the outputs along the direction, at a point a little aside."""
