@@ -33,6 +33,8 @@ def wobble_of(
     """
     bench = hearing.bench
     ulp = max(face, *(eps_of(m) for m in bench.models if differentiable(m)))
+    largest = max((float(np.max(np.abs(g), initial=0.0)) for g in gradients), default=0.0)
+    beside = max(1e-6 * largest, most or 0.0, 1e-300)
     wobbles: list[Array] = []
     for pattern in range(_PATTERNS if most is None else _CLOSELY):
         moved = {i: _nudged(bench.primals[i], face, pattern) for i in bench.blocks if bench.primals[i].size}
@@ -40,21 +42,20 @@ def wobble_of(
             nudged = ask(hearing, _nudged(cotangent, ulp, pattern), moved)
         except BackwardError:
             return []
-        changes = [_rounding(hearing, b, gradients, np.abs(a - gradients[b]), face, most) for b, a in enumerate(nudged)]
+        changes = [
+            _rounding(hearing, b, gradients[b], np.abs(a - gradients[b]), face, beside) for b, a in enumerate(nudged)
+        ]
         wobbles = [np.maximum(w, c) for w, c in zip(wobbles, changes, strict=True)] if wobbles else changes
         if sum(g.size for g in gradients) > 100_000:
             break  # so many entries are moved every which way by one pattern
     return wobbles
 
 
-def _rounding(
-    hearing: Hearing, b: int, gradients: Sequence[Array], change: Array, face: float, most: float | None
-) -> Array:
-    """What of a change is rounding: not a percent and more, but for a gradient that is small beside the others."""
+def _rounding(hearing: Hearing, b: int, gradient: Array, change: Array, face: float, beside: float) -> Array:
+    """What of a change is rounding: not a percent and more, but for what is below `beside`, small beside the others."""
     limit = 1e-2 if max(face, hearing.eps(b)) < 1e-10 else np.inf if hearing.bench.twin else 0.3
-    own = float(np.max(np.abs(gradients[b]), initial=0.0))
-    others = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients)
-    change[~(change <= max(limit * own, 1e-6 * others, most or 0.0, 1e-300))] = 0.0
+    own = float(np.max(np.abs(gradient), initial=0.0))
+    change[~(change <= max(limit * own, beside))] = 0.0
     return change.astype(np.float32)
 
 

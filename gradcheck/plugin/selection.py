@@ -1,11 +1,9 @@
-"""Which tests run, and which are expected to fail: shards, the file of known failures; and where the report goes."""
+"""Which tests run, and which are expected to fail: shards, the file of known failures."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-
-SUFFIXES = (".html", ".jsonl")
 
 
 def parse_shard(text: str) -> tuple[int, int]:
