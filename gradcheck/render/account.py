@@ -19,7 +19,8 @@ def card(seen: "Sequence[Seen | Growth]") -> list[tuple[str, str]]:
     days = sorted(str(one.made.get("at", "")) for one in seen)
     card = [("when", days[0] if days[0] == days[-1] else f"{days[0]} … {days[-1]}")]
     for name in ("gradcheck", "python", "numpy", "blas", "commit", "profile", "dtype", "seed"):
-        several = [value for value in dict.fromkeys(one.get(name, "") for one in told) if value not in ("", "None")]
+        found = dict.fromkeys(value for one in told for value in one.get(name, "").split(", "))  # several dtypes in one
+        several = [value for value in found if value not in ("", "None")]
         if several:
             card.append((name, ", ".join(several) if len(several) <= 3 else f"{len(several)} different ones"))
     return card
