@@ -286,7 +286,7 @@ def _cost(parser: Parser, report: str | None = None, **settings: Any) -> int:
 
 def _refuse_report(path: str, settings: dict[str, Any]) -> None:
     """Raise ValueError where curves could not be written after they have been measured."""
-    from gradcheck.plugin.options import writable
+    from gradcheck.plugin.reading import writable
 
     if versions := {"against", "save", "compare"} & settings.keys():
         raise ValueError(f"--report is about curves, and --{versions.pop()} measures none: leave one of them out")

@@ -1,10 +1,15 @@
 """A pytest run that does not use the plugin pays nothing for it: what a bare run imports."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+
+from gradcheck.plugin import MARKERS
+from gradcheck.plugin.settings import SETTINGS
+from properties.nested import run
 
 HEAVY = {"numpy", "scipy", "hypothesis", "rich", "torch", "jax", "jinja2", "matplotlib"}
 
@@ -48,17 +53,71 @@ def modules_of(pytester, *arguments):
     return set(json.loads(pytester.path.joinpath("modules.json").read_text()))
 
 
-@pytest.mark.parametrize("ini", ["", "gradcheck_targets = no.such:layer\ngradcheck_dtypes = float32\n"])
-def test_a_bare_run_imports_neither_numpy_nor_hypothesis(pytester, ini):
-    """The plugin is there and nothing heavy is, not even where an ini file sets it up."""
-    pytester.makeini(f"[pytest]\n{ini}")
+def own(modules):
+    """Those of gradcheck."""
+    return {name for name in modules if name.partition(".")[0] == "gradcheck"}
+
+
+def test_a_bare_run_imports_the_options_and_the_hooks(pytester):
+    """And nothing else: no session is begun for tests that ask for no gradient."""
     modules = modules_of(pytester)
+    assert own(modules) == {"gradcheck", "gradcheck.plugin", "gradcheck.plugin.hooks", "gradcheck.plugin.options"}
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("ini", "arguments"),
+    [
+        ("gradcheck_targets = no.such:layer\ngradcheck_dtypes = float32\n", ()),
+        ("", ("--gradcheck-shard=1/1",)),
+        ("", ("--gradcheck-dtype=float32", "--gradcheck-plot")),
+    ],
+)
+def test_a_run_that_is_set_up_and_checks_nothing_imports_nothing_heavy(pytester, ini, arguments):
+    """What is said to gradcheck is read at the start, and refused there if it is wrong: still without NumPy."""
+    pytester.makeini(f"[pytest]\n{ini}")
+    modules = modules_of(pytester, *arguments)
     assert "gradcheck.plugin.session" in modules
     assert modules.isdisjoint(HEAVY)
-    own = {name for name in modules if name.startswith("gradcheck")}
-    assert own == {"gradcheck", "gradcheck.progress"} | {
-        f"gradcheck.plugin{name}" for name in ("", ".hooks", ".options", ".selection", ".session", ".settings")
-    }
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "def test_asks(gradcheck): pass",
+        "def test_asks(cost_curve): pass",
+        "import pytest\n@pytest.fixture\ndef mine(gradcheck): pass\ndef test_asks(mine): pass",
+        "import pytest\n@pytest.mark.gradcheck(strict=True)\ndef test_asks(): pass",
+        "import pytest\n@pytest.mark.cost(order=1)\ndef test_asks(): pass",
+        "def test_asks(request): request.getfixturevalue('gradcheck')",
+    ],
+)
+def test_a_test_that_asks_begins_the_session(pytester, asking):
+    """By a fixture, by way of another one, by a marker, or by name while it runs: after it the session is there."""
+    pytester.makepyfile(test_a_asks=asking)
+    assert "gradcheck.plugin.session" in modules_of(pytester)
+
+
+def test_a_verdict_asked_for_while_the_test_runs_is_told(pytester):
+    """The fixture is not among the test's own, so the session begins in the middle of it."""
+    result = run(
+        pytester,
+        """
+        import numpy as np
+        def test_late(request):
+            gradcheck = request.getfixturevalue("gradcheck")
+            assert gradcheck((np.sin, lambda inputs, dy: (np.cos(inputs[0]) * dy,)), 0.5)
+        def test_later(request):
+            request.getfixturevalue("gradcheck")((np.sin, lambda inputs, dy: (np.sin(inputs[0]) * dy,)), 0.5)
+        """,
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["2 gradients judged at 2 points: 1 pass, 1 fail; errors above * would have been seen"])
+
+
+def test_the_marker_names_every_setting():
+    """`pytest --markers` says what `settings` has, which is not imported for it."""
+    assert re.findall(r"(\w+)=…", MARKERS[0]) == list(SETTINGS)
 
 
 def test_a_plugin_that_imports_numpy_is_noticed(pytester):

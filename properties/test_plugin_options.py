@@ -119,7 +119,7 @@ def test_a_wrong_option_is_a_usage_error(pytester, arguments, words):
 
 def test_a_page_that_could_not_be_written_is_refused_at_once(pytester, monkeypatch):
     """Where the extra is not installed, before the run and not after it."""
-    monkeypatch.setattr("gradcheck.plugin.options.PAGE", ("json", "no_such_package"))
+    monkeypatch.setattr("gradcheck.plugin.reading.PAGE", ("json", "no_such_package"))
     line = refused(run(pytester, "", "--gradcheck-report=a.html"))
     assert line == (
         "--gradcheck-report: a page needs no_such_package: pip install 'gradcheck[report]', or write a .jsonl file"

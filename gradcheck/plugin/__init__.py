@@ -1,6 +1,7 @@
-"""The pytest plugin: options, ini keys, markers, fixtures and hooks; nothing heavy is imported until it is used.
+"""The pytest plugin: options, ini keys, markers, fixtures and hooks; nothing more is imported until it is used.
 
-What happens while tests run is in `session`, precedence in `settings`, `@gradcheck.verify` in `verify`.
+This module is what every run of pytest pays for, whether it checks gradients or not. What happens while tests run is in
+`session`, precedence in `settings`, `@gradcheck.verify` in `verify`.
 """
 
 from collections.abc import Callable
@@ -9,18 +10,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.plugin import hooks, options
-from gradcheck.plugin.session import Session
-from gradcheck.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from gradcheck.plugin.session import Session
     from gradcheck.report import Report
 
-SESSION = pytest.StashKey[Session]()
+SESSION: "pytest.StashKey[Session]" = pytest.StashKey()
 
-MARKERS = (
-    f"gradcheck({', '.join(f'{name}=…' for name in SETTINGS)}): how to judge the gradients that this test asks about.",
+MARKERS = (  # what `settings.SETTINGS` has, without importing it
+    "gradcheck(dtypes=…, strict=…, kinks=…, slack=…, budget=…, timeout=…, max_examples=…): how to judge the gradients "
+    "that this test asks about.",
     "cost(per='edge', order=1): how the cost measured with the fixture cost_curve may grow.",
 )
+NAMES = frozenset({"gradcheck", "gradcheck_target", "cost_curve"})
+"""The fixtures by which a test asks for the plugin."""
+
+
+def session_of(config: pytest.Config) -> "Session":
+    """The plugin's state of a run, begun when it is first asked for; raises pytest.UsageError for a wrong option."""
+    if SESSION not in config.stash:
+        from gradcheck.plugin.session import Session
+
+        config.stash[SESSION] = session = Session(config)
+        config.pluginmanager.register(session, "gradcheck-session")
+    return config.stash[SESSION]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,15 +51,29 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse what cannot be used, in one line each, before anything runs."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    session = Session(config)
-    config.stash[SESSION] = session
-    config.pluginmanager.register(session, "gradcheck-session")
+    if str(config.getoption("--hypothesis-profile", None)).startswith("gradcheck-"):
+        from gradcheck.strategies import profiles
+
+        profiles.register()
+    workers = config.getoption("dist", "no") != "no"  # of xdist: the tests are there, and only their reports here
+    if workers or options.given(config):
+        session_of(config)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The first test that asks for the plugin begins the session."""
+    if SESSION not in item.config.stash and (
+        not NAMES.isdisjoint(getattr(item, "fixturenames", ()))
+        or item.get_closest_marker("gradcheck")
+        or item.get_closest_marker("cost")
+    ):
+        session_of(item.config).pytest_itemcollected(item)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that takes gradcheck_target runs once for each target."""
     if "gradcheck_target" in metafunc.fixturenames:
-        session = metafunc.config.stash[SESSION]
+        session = session_of(metafunc.config)
         session.asked, subjects = True, session.subjects()
         metafunc.parametrize("gradcheck_target", subjects, ids=[subject.ref for subject in subjects], scope="session")
 
@@ -60,7 +87,7 @@ def gradcheck(pytestconfig: pytest.Config) -> "Callable[..., Report]":
     """
     from gradcheck.plugin.judging import judge, warm_up
 
-    session = pytestconfig.stash[SESSION]
+    session = session_of(pytestconfig)
     warm_up()
 
     def judged(target: Any, *inputs: Any, **options: Any) -> "Report":
@@ -77,7 +104,7 @@ def cost_curve(pytestconfig: pytest.Config) -> Callable[..., Any]:
     What the marker `cost` says holds for every curve of the test. The curves are drawn on the page of
     --gradcheck-report. Under xdist the test is skipped.
     """
-    session = pytestconfig.stash[SESSION]
+    session = session_of(pytestconfig)
 
     def measure(target: Any, *arguments: Any, **options: Any) -> Any:
         __tracebackhide__ = True

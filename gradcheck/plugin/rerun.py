@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import Phase, is_hypothesis_test, settings
 
-from gradcheck.plugin import SESSION
+from gradcheck.plugin import session_of
 from gradcheck.report import Report
 
 
@@ -68,10 +68,10 @@ class _Seen:
         self.look: dict[str, Any] | None = None
         self.words = ""
 
-    @pytest.hookimpl(trylast=True)  # the session is there by then
+    @pytest.hookimpl(trylast=True)  # a wrong option is refused by then
     def pytest_configure(self, config: pytest.Config) -> None:
         """What the ini file says about a whole run is not about this one."""
-        session = config.stash[SESSION]
+        session = session_of(config)
         session.recorded = self.target, self.case
         session.options = session.options._replace(report=None, xfails={}, shard=(1, 1), plot=self.closer)
 

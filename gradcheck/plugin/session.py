@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gradcheck.plugin.options import read, usable
+from gradcheck.plugin.reading import read, usable
 from gradcheck.plugin.selection import expect_failures, split
 from gradcheck.plugin.settings import CHECK, SETTINGS, refuse_unknown, resolve
 from gradcheck.progress import silence
@@ -43,10 +43,6 @@ class Session:
         self.asked = False  # has a test asked for gradcheck_target?
         self.unusable = ""  # why the targets cannot be used
         self.refused = ""  # what a worker of xdist refused to run
-        if str(config.getoption("--hypothesis-profile", None)).startswith("gradcheck-"):
-            from gradcheck.strategies import profiles
-
-            profiles.register()
 
     @property
     def writes(self) -> bool:
