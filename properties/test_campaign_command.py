@@ -84,7 +84,7 @@ def test_a_shard_without_cells_is_not_green(capsys):
         (["nowhere:f"], "nowhere:f: there is no module nowhere to import"),
         (["--shard", "3/2"], "argument --shard: '3/2' must be I/N with I from 1 to N"),
         (["--seconds", "0"], "argument --seconds: 0 is no positive number"),
-        (["--megabytes", "much"], "argument --megabytes: invalid number value: 'much'"),
+        (["--megabytes", "much"], "argument --megabytes: 'much' is no number"),
         (["--budget", "0"], "argument --budget: 0 is below 1"),
         (["-j", "2", "--scheduler", "tcp://host:1"], "--jobs counts processes of this machine: leave it out beside"),
         ([f"{LAYERS}:double", "-o", "."], ".: Is a directory; name a file that can be written to"),

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from gradcheck.__main__ import NAMES, main
+from gradcheck.__main__ import main
+from gradcheck.commands.systems import NAMES
 from gradcheck.systems import SYSTEMS, s3
 
 
@@ -82,10 +83,10 @@ def test_hyperparameters_reach_the_system(capsys):
         (["systems", "--activation", "relu"], "--activation does not fit S1, S2, S3, S4; try: gradcheck systems S5"),
         (["systems", "S5", "--activation", "swish"], "S5: unknown activation 'swish': the known ones are identity"),
         (["systems", "S5", "--activation", "relu,tanh", "--hidden", "3"], "(relu, tanh) for 3 hidden layers"),
-        (["systems", "S1", "--units", "4,x"], "argument --units: invalid list of integers value: '4,x'"),
+        (["systems", "S1", "--units", "4,x"], "argument --units: 'x' is no whole number"),
         (["systems", "S1", "--units", "0"], "S1: units=(0,): a hidden layer needs at least one unit"),
         (["systems", "S1", "--steps", "0"], "argument --steps: 0 is below 1"),
-        (["systems", "S1", "--steps", "many"], "argument --steps: invalid whole number value: 'many'"),
+        (["systems", "S1", "--steps", "many"], "argument --steps: 'many' is no whole number"),
         (["systems", "S1", "--learning-rate", "0"], "S1: learning_rate=0.0: it must be positive"),
         (["systems", "S1", "--seed", "-1"], "argument --seed: -1 is below 0"),
         (["systems", "S4", "--learning-rate", "1e9"], "S4: the cost is"),

@@ -14,7 +14,8 @@ PACKAGE = Path(gradcheck.__file__).parent
 
 # The rooms from top to bottom, and what each may import besides itself. ``gradcheck`` is the lazy public face.
 MAY_IMPORT: dict[str, set[str]] = {
-    "__main__": {
+    "__main__": {"commands"},
+    "commands": {
         "campaign", "census", "plugin", "replay", "suite", "render", "systems", "cost", "judge", "backprop", "numeric",
         "target", "progress", "report",
     },
