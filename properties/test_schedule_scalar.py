@@ -298,6 +298,20 @@ def test_what_the_output_does_not_need_costs_nothing() -> None:
     assert (gradients[x], gradients[unused], gradients.visits) == (6, 0, 2)
 
 
+def test_a_tape_goes_on_after_it_was_compiled() -> None:
+    """Nothing that is taken from a tape holds its buffer: counts, schedules and errors, after which more is recorded."""
+    tape = ScalarTape()
+    assert (len(tape), tape.edges) == (0, 0)
+    x = tape.input(3.0)
+    y = x * x
+    early = tape.compile(y)
+    with pytest.raises(GraphError) as failed:
+        tape.compile(tape.input(np.ones(2)))
+    late = tape.compile(tape.input(np.ones(3)).sum() + y * x)
+    assert (early.nodes, early.edges, late.nodes, late.edges, failed.value.args != ()) == (2, 2, 11, 10, True)
+    assert (early.backward()[x], late.backward()[x]) == (6, 27)
+
+
 def test_a_schedule_moves_to_other_points() -> None:
     """By position or by name; what is left out stays; every output may have its cotangent."""
     graph = trace(lambda x, y: (x * y, ops.exp(x)), x=(), y=())
