@@ -299,7 +299,7 @@ def test_what_the_output_does_not_need_costs_nothing() -> None:
 
 
 def test_a_tape_goes_on_after_it_was_compiled() -> None:
-    """Nothing that is taken from a tape holds its buffer: counts, schedules and errors, after which more is recorded."""
+    """Nothing taken from a tape holds its buffer, counts, schedules or errors: more can be recorded after each."""
     tape = ScalarTape()
     assert (len(tape), tape.edges) == (0, 0)
     x = tape.input(3.0)
