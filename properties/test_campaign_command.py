@@ -89,6 +89,7 @@ def test_a_shard_without_cells_is_not_green(capsys):
         (["-j", "2", "--scheduler", "tcp://host:1"], "--jobs counts processes of this machine: leave it out beside"),
         ([f"{LAYERS}:double", "-o", "."], ".: Is a directory; name a file that can be written to"),
         (["--dtype", "int8"], "'int8' is no floating-point dtype"),
+        (["--dtype", "bfloat16"], "[graphs] cannot be drawn in bfloat16: the reference computes in NumPy's own dtypes"),
     ],
 )
 def test_a_command_that_cannot_be_followed_says_why(arguments, said, capsys):

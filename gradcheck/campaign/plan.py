@@ -95,8 +95,22 @@ def plan(
             for dtype in dtypes_of(layer, dtypes)
             for block in dict.fromkeys(_blocks_of(target, layer, blocks, guard))
         )
+    for target, dtype, block in groups:
+        _refuse_undrawable(target, layers[target], dtype, block)
     examples = min(examples, budget)
     return Plan(groups, examples, -(-budget // examples), shard)
+
+
+def _refuse_undrawable(target: str, layer: Any, dtype: str, block: str) -> None:
+    """Raise ValueError where a block says so of a dtype. What it raises else, its cells will tell."""
+    from gradcheck.campaign.blocks import inputs_of
+
+    try:
+        inputs_of(layer, block, dtype)
+    except ValueError as error:
+        raise ValueError(f"{target} [{block}] cannot be drawn in {dtype}: {error}") from None
+    except Exception:
+        return
 
 
 def _blocks_of(target: str, layer: Any, asked: Sequence[str], guard: Guard) -> list[str]:
