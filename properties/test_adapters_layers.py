@@ -12,6 +12,7 @@ from properties.zoo.kept import KEPT_LOSSES
 from properties.zoo.losses import HABITS, LOSSES
 from properties.zoo.objects import SPECIMENS, STEPPING
 from properties.zoo.optimisers import OPTIMISED, OWN_STEPS, UNJUDGED
+from properties.zoo.prepared import PREPARED
 from properties.zoo.scalars import SCALARS
 from properties.zoo.surprises import SURPRISES
 
@@ -29,6 +30,7 @@ EVERY = [
     *EPSILONS,
     *OTHERS,
     *SURPRISES,
+    *PREPARED,
 ]
 FAULTS = {"zero": lambda g: 0 * g, "sign": lambda g: -g, "hundredth": lambda g: 1.01 * g}
 PLANTED = [(s, which) for s in EVERY for which in s.gradients]

@@ -576,3 +576,22 @@ def test_inputs_at_the_edge_of_a_domain_are_recognised_as_they_are() -> None:
     report = check(Root, x)
     assert report.verdict is Verdict.PASS
     assert judged(report) == {"x", "w"}
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_a_gradient_left_under_an_inputs_own_name_is_its_gradient_whatever_its_shape(cropped: bool) -> None:
+    """A slice that ends at −0 is empty: self.dx then has another shape than x, which is the mistake, and no reason to
+    hold x fixed.
+    """
+
+    class Pad:
+        def forward(self, x):
+            self.x = x
+            return 2 * x
+
+        def backward(self, dout):
+            self.dx = 2 * dout[:, 0:-0] if cropped else 2 * dout
+
+    report = check(from_layer(Pad), X)
+    assert judged(report) == (set() if cropped else {"x"})
+    assert {(finding.input, finding.kind) for finding in report.findings} == ({("x", Kind.SHAPE)} if cropped else set())

@@ -140,7 +140,9 @@ def kept_of_inputs(kept: Sequence[Candidate], inputs: Sequence[Leaf]) -> dict[in
     judged = [leaf for leaf in inputs if not is_label(leaf[1], [name for _, name, _ in inputs])]
     for i, name, array in judged:
         names = [name or "", *(_ONLY if len(judged) == 1 else ())]
-        fitting = [c for c in kept if same_shape(c.array, array.shape) and set(stems(c.word)).intersection(names)]
+        called = [c for c in kept if set(stems(c.word)).intersection(names)]
+        fitting = [c for c in called if same_shape(c.array, array.shape)]
+        fitting = fitting or [c for c in called if name in stems(c.word)]  # its very name: another shape is the bug
         if len(fitting) == 1:
             found[i] = fitting[0].path
     return found

@@ -73,7 +73,7 @@ class Observed:
         before = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
         values = {name: np.array(array) for name, array in before.items()}
         given = [np.array(c) for c in cotangents] if own else list(cotangents)
-        returned = self.passes.pull(again, given)
+        returned = _stacked(self.passes.pull(again, given), done.inputs)
         now = {name: read(again.layer, p.paths[0]) for name, p in self.parameters.items()}
         return Aftermath(again.layer, returned, before, values, now, given, lambda: self.passes.rate(done.layer))
 
@@ -100,11 +100,8 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
         try:
             warm = copied(fresh)
             passes.perform(warm, copy.deepcopy(inputs))
-        except Exception:
-            if not initialised(fresh, inputs):
-                raise
-            warm = copied(fresh)
-            passes.perform(warm, copy.deepcopy(inputs))
+        except Exception as raised:
+            fresh, warm = _prepared(fresh, passes, inputs, raised)
             notes.append("prepared by its own initialisation, with an optimiser that records")
     forget(fresh, warm, passes, inputs)
     observed = Observed(passes, fresh, notes=notes, views=views)
@@ -118,6 +115,33 @@ def observe(layer: Any, passes: Passes, inputs: tuple[Any, ...]) -> Observed:
         observed = Observed(passes, warm, notes=notes, views=views_in(warm))
         observed.parameters = _influential(observed, inputs, set())
     return observed
+
+
+def _stacked(returned: Any, inputs: tuple[Any, ...]) -> Any:
+    """What backward returned; a list of the gradients of examples as one array, if that has the only input's shape."""
+    if not isinstance(returned, list) or len(inputs) != 1 or not isinstance(inputs[0], np.ndarray):
+        return returned
+    whole = (len(returned),) == inputs[0].shape[:1] and all(np.shape(part) == inputs[0].shape[1:] for part in returned)
+    return np.array(returned) if whole else returned
+
+
+def _prepared(layer: Any, passes: Passes, inputs: tuple[Any, ...], raised: Exception) -> tuple[Any, Any]:
+    """A layer set up by its own methods, before and after a forward pass: the first way by which one example gives one
+    value, as a shape with the batch and one without it may both do, else the first that runs. Raises `raised` if none.
+    """
+    first = None
+    for made in initialised(layer, inputs):
+        warm = copied(made)
+        try:
+            value = np.shape(passes.perform(warm, copy.deepcopy(inputs)).outputs[0])
+        except Exception:
+            continue
+        if value[:1] == next((np.shape(x)[:1] for x in inputs if isinstance(x, np.ndarray)), ()):
+            return made, warm
+        first = first or (made, warm)
+    if first is None:
+        raise raised
+    return first
 
 
 def vary_constants(observed: Observed, names: Sequence[str]) -> None:
@@ -173,8 +197,10 @@ def _telling(path: Path) -> tuple[bool, int]:
 
 
 def alters(observed: Observed, array: Array, inputs: tuple[Any, ...], origin: list[Array]) -> bool:
-    """A small change first, which keeps a variance positive; a large one for what a small one cannot push over zero."""
-    for size in (2.0**-10, 1.0):
+    """A small change first, which keeps a variance positive; large ones of either sign for what a small one cannot push
+    over zero, as one sign alone does not where all units of a ReLU are off.
+    """
+    for size in (2.0**-10, 1.0, -1.0):
         spread = np.random.default_rng(0).uniform(0.5, 1.5, array.shape)
         moved = (array + size * spread * np.maximum(np.abs(array), 0.5)).astype(array.dtype)
         try:

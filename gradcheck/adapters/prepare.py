@@ -1,6 +1,7 @@
 """Prepare: a layer made ready to be run again and again: initialised, without memory of calls made before."""
 
 import copy
+import itertools
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,20 +17,19 @@ PREPARATIONS = ("initialize", "initialise", "init", "build", "init_params", "ini
 """Methods called once when forward does not run without them; input_shape and an optimiser are given by name."""
 
 
-def initialised(layer: Any, inputs: tuple[Any, ...]) -> bool:
-    """Call the methods that set a layer up, if it has any: initialize(optimizer), build(shape)."""
-    shape = next((np.shape(x)[1:] for x in inputs if isinstance(x, np.ndarray)), ())
-    for name in PREPARATIONS:
-        method = getattr(layer, name, None)
-        if not callable(method):
+def initialised(layer: Any, inputs: tuple[Any, ...]) -> Iterator[Any]:
+    """Copies of a layer, each set up by a method for that, if it has any: initialize(optimizer), build(shape),
+    where the shape is that of an example, or of all that forward is given.
+    """
+    whole = next((np.shape(x) for x in inputs if isinstance(x, np.ndarray)), ())
+    there = [name for name in PREPARATIONS if callable(getattr(layer, name, None))]
+    for name, given in itertools.product(there, ((), (Recorder(Descent()),), (whole[1:],), (whole,))):
+        made = copied(layer)
+        try:
+            getattr(made, name)(*given)
+        except (TypeError, AttributeError, LookupError, ValueError):
             continue
-        for given in ((), (Recorder(Descent()),), (shape,)):
-            try:
-                method(*given)
-            except (TypeError, AttributeError):
-                continue
-            return True
-    return False
+        yield made
 
 
 def own_attributes(layer: Any) -> None:

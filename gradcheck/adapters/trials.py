@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.assignment import Grads, Leaf, Params
+from gradcheck.adapters.entry import keeps_by_call
 from gradcheck.adapters.methods import CallError
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
@@ -27,14 +28,15 @@ def recognised(
 ) -> tuple[Recognised | PassRaisedError, Habits]:
     """Recognised at generic values of the inputs, or at the inputs themselves where the layer does not like those; with
     a cotangent for each of several values, or for the first where backward does not like that; with flags as they are,
-    or set (save_cache=False) where backward does not like that; with labels in the place of a cotangent.
+    or set (save_cache=False) where backward does not like that; with labels in the place of a cotangent; by __call__.
 
     Raises what the layer raised the first time, or what a backward that is handed labels wants.
     """
     raised: list[Exception] = []
     set_flags = [replace(passes, training=True)] if passes.training is None else []
     with_labels = [replace(passes, labelled=True)] if passes.labels(layer) else []
-    for way in (passes, replace(passes, leading=True), *set_flags, *with_labels):
+    by_call = [replace(passes, forward="__call__")] if keeps_by_call(layer, passes.forward) else []
+    for way in (passes, replace(passes, leading=True), *set_flags, *with_labels, *by_call):
         for inputs, arrays in trials:
             floats = [leaf for leaf in arrays if differentiable(leaf[2])]
             try:
