@@ -127,7 +127,12 @@ def test_ctrl_c_leaves_a_good_file_and_the_campaign_goes_on_from_it(folder):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     options = {"cwd": folder, "env": environment, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     ledger = folder / "campaign.jsonl"
-    with subprocess.Popen([*arguments, "--budget", "1000000"], start_new_session=True, **options) as run:
+    here = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
+    try:
+        started = subprocess.Popen([*arguments, "--budget", "1000000"], start_new_session=True, **options)
+    finally:
+        signal.signal(signal.SIGINT, here)
+    with started as run:
         while not (ledger.exists() and ledger.read_bytes().count(b"\n") >= 3):
             assert run.poll() is None, run.stderr.read()
             time.sleep(0.05)
