@@ -1,26 +1,23 @@
 """Bench: one target at one point, every call counted and guarded.
 
-Arrays become flat real vectors here (a complex entry is two reals), so that the judge speaks of lines and slopes
-only. The caller's arrays are copied once and never handed out; global random state is left as it was found.
+Arrays become flat real vectors here (`reals`), so that the judge speaks of lines and slopes only. The caller's arrays
+are copied once and never handed out; global random state (`streams`) is left as it was found.
 """
 
 import math
-import random
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from gradcheck.floats import differentiable, eps_of, is_half, is_narrow, limits
+from gradcheck.floats import differentiable, is_narrow
+from gradcheck.judge import streams
 from gradcheck.judge.clock import TimeLimitError
+from gradcheck.judge.reals import Array, as_real, identical, like
 from gradcheck.report import place
 from gradcheck.target import Pullback, Target
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _SHARED = 4096
 """Entries up to which an input is copied afresh for every call; larger ones are shared and compared afterwards."""
@@ -41,31 +38,6 @@ class BackwardError(Exception):
     kind: str
     message: str
     position: int | None = None
-
-
-def as_real(array: Array) -> Array:
-    """A flat real view (or copy, where the layout asks for one) of a float or complex array."""
-    flat = np.ascontiguousarray(array).reshape(-1)
-    return flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
-
-
-def like(flat: Array, model: Array) -> Array:
-    """The array of model's shape and dtype whose real view is `flat`."""
-    if model.dtype.kind == "c":
-        return np.ascontiguousarray(flat, dtype=model.real.dtype).view(model.dtype).reshape(model.shape)
-    return flat.astype(model.dtype, copy=False).reshape(model.shape)
-
-
-def _aside(primal: Array, step: float) -> Array:
-    """An input moved by a step of each entry's size (1 where it is zero), every other way, in the dtype it has."""
-    flat = as_real(primal).astype(np.float64)
-    signs = np.where(np.arange(flat.size) % 3 == 0, -step, step)
-    return like((flat + signs * np.where(flat == 0, 1.0, flat)).astype(as_real(primal).dtype), primal)
-
-
-def identical(a: Array, b: Array) -> bool:
-    """Equal to the last bit; by value where the bytes hold padding (longdouble)."""
-    return a.tobytes() == b.tobytes() or (a.dtype.itemsize > 8 and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc"))
 
 
 class Bench:
@@ -115,7 +87,8 @@ class Bench:
         arguments = self._arguments(moved)
         if self.twin:
             arguments = [a.astype(np.float64) if is_narrow(a.dtype) else a for a in arguments]
-        self._reseed()
+        if self.reseeds:
+            streams.reseed()
         try:
             outcome = self.target.value(*arguments)
         except (Exception, SystemExit) as error:
@@ -159,7 +132,8 @@ class Bench:
         compare.
         """
         self._check_time()
-        self._reseed()
+        if self.reseeds:
+            streams.reseed()
         self.pullbacks += 1
         try:
             if moved is not None or fresh or self._linear is None:
@@ -231,38 +205,6 @@ class Bench:
         real = as_real(np.conj(gradient) if self.conjugate else gradient)
         return np.array(real, dtype=np.result_type(real.dtype, np.float64))
 
-    def try_twin(self, origin: Array) -> bool:
-        """Evaluate forward in float64 from now on if an input is in half precision and it computes the same there.
-
-        Central differences of a float16 function cannot see an entry that is wrong by 100 %: its steps are as coarse
-        as that, and bfloat16's eight times coarser. The same at the point is not enough: a normalisation with an
-        epsilon of its dtype's is 0 at 0 in any dtype, and as steep as that epsilon is small.
-        """
-        halves = [self.primals[i] for i in self.blocks if is_half(self.primals[i].dtype)]
-        if not halves:
-            return False
-        eps, models = max(map(eps_of, halves)), self.models
-        least = max(float(limits(half.dtype).smallest_subnormal) for half in halves)  # float16 has few below 2⁻¹⁴
-        nowhere_zero = all(self.primals[i].all() for i in self.blocks)
-        try:
-            for step in (0.0, 2.0**-3) if nowhere_zero else (0.0, 2.0**-24, 2.0**-12, 2.0**-3):
-                moved = {i: _aside(self.primals[i], step) for i in self.blocks} if step else None
-                coarse = self.value(moved) if step else origin
-                self.twin, self.models = eps, []
-                fine, seen = self.value(moved), self.models
-                self.twin, self.models = 0.0, models
-                largest = float(np.max(np.abs(coarse), initial=0.0, where=np.isfinite(coarse)))
-                if fine.shape != coarse.shape or any(m.dtype.itemsize < 4 for m in seen if differentiable(m)):
-                    return False
-                if not np.all((np.abs(fine - coarse) <= 16 * (eps * largest + least)) | ~np.isfinite(coarse)):
-                    return False
-        except ForwardError:
-            return False
-        finally:
-            self.twin, self.models = 0.0, models
-        self.twin = eps
-        return True
-
     # -- guards -------------------------------------------------------------------------------------------------
 
     def _arguments(self, moved: dict[int, Array] | None) -> list[Array]:
@@ -309,37 +251,7 @@ class Bench:
 
         Two masks of a few entries may agree by chance, so that no difference would ever show it.
         """
-        before, self._streams = self._streams, _streams()
+        before, self._streams = self._streams, streams.standing()
         drawn = before is not None and before != self._streams
         self.reseeds |= drawn
         return drawn
-
-    def _reseed(self) -> None:
-        if not self.reseeds:
-            return
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002 - the target's own global stream, not ours
-        if "torch" in sys.modules:  # not torch.manual_seed, which formats the stack for each lazy device: 9 ms a call
-            sys.modules["torch"].default_generator.manual_seed(0)
-
-
-def _streams() -> object:
-    """Where Python's and NumPy's global streams stand, in a few numbers."""
-    _, words, gauss = random.getstate()
-    _, key, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
-    return words[-1], words[0], gauss, int(key[0]), *rest
-
-
-@contextmanager
-def preserved_randomness() -> Iterator[None]:
-    """Leave the global random streams of Python, NumPy and torch as they were found."""
-    torch = sys.modules.get("torch")
-    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    torch_state = torch.get_rng_state() if torch is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        if torch is not None:
-            torch.set_rng_state(torch_state)

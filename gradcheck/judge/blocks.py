@@ -7,12 +7,12 @@ quiet outputs with a cotangent that lifts them.
 import numpy as np
 
 from gradcheck.floats import differentiable, eps_of, is_half, limits, promoted
-from gradcheck.judge.bench import Array
 from gradcheck.judge.doubts import Doubts
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks, bad_subgradient
 from gradcheck.judge.outcome import Outcome
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array
 from gradcheck.judge.sweep import Sweep
 from gradcheck.judge.wobble import wobble_of
 from gradcheck.report import Finding, Kind, place

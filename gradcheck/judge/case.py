@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.judge.bench import Array
+from gradcheck.judge.reals import Array
 
 
 @dataclass(frozen=True)

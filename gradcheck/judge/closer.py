@@ -14,13 +14,15 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters import as_target
-from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError
+from gradcheck.judge.bench import BackwardError, Bench, BudgetError, ForwardError
 from gradcheck.judge.clock import TimeLimitError
 from gradcheck.judge.hearing import Hearing, hear
 from gradcheck.judge.moves import Line
 from gradcheck.judge.point import quiet
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array
 from gradcheck.judge.sweep import SAFETY, Sweep
+from gradcheck.judge.twin import find_twin
 from gradcheck.report import Report
 
 ENTRIES = 500
@@ -97,7 +99,7 @@ def look(
         try:
             origin = bench.value()
             cotangent = _cotangent(origin, report.seed or 0)
-            if bench.try_twin(origin):
+            if find_twin(bench, origin):
                 origin = bench.value()
             hearing = hear(bench, cotangent, cotangent)
         except (ForwardError, BackwardError):

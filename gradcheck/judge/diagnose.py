@@ -6,12 +6,14 @@ A diagnosis is evidence and is worded as such.
 import numpy as np
 
 from gradcheck.floats import differentiable
-from gradcheck.judge.bench import Array, Bench
+from gradcheck.judge.bench import Bench
+from gradcheck.judge.factors import spelled
 from gradcheck.judge.hearing import Hearing
-from gradcheck.judge.hypotheses import Guess, guesses, spelled
+from gradcheck.judge.hypotheses import guesses
 from gradcheck.judge.locate import Place
 from gradcheck.judge.probe import Prober
-from gradcheck.judge.survey import Survey, take_survey
+from gradcheck.judge.reals import Array
+from gradcheck.judge.survey import Guess, Survey, take_survey
 from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
 

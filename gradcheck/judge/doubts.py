@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, BackwardError, as_real, like
+from gradcheck.judge.bench import BackwardError
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks
 from gradcheck.judge.moves import Line
 from gradcheck.judge.outcome import Outcome
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array, as_real, like
 from gradcheck.judge.sweep import Sweep
 from gradcheck.judge.wobble import wobble_of
 from gradcheck.numeric.ladder import NEAR

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, as_real
 from gradcheck.judge.hearing import Hearing, ask_output
 from gradcheck.judge.limits import Limits
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array, as_real
 from gradcheck.judge.sweep import Sweep
 from gradcheck.report import Finding, Kind, place
 

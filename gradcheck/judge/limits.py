@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, as_real
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array, as_real
 
 _CLOSE = 1e-3
 """Of a claim's size, how far from a slope it may be: more than what changes over the steps around the point."""

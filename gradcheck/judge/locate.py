@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.judge.bench import Array
 from gradcheck.judge.hearing import Hearing, ask, ask_output
 from gradcheck.judge.moves import Line
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array
 from gradcheck.judge.sweep import Sweep
 from gradcheck.numeric.ladder import Reading
 

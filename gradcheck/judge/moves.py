@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradcheck.judge.bench import Array, Bench, ForwardError, as_real, like
+from gradcheck.judge.bench import Bench, ForwardError
+from gradcheck.judge.reals import Array, as_real, like
 
 Blocks = int | tuple[int, ...]
 """The position of the input that moves, or of several that move together."""

@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from gradcheck.judge.bench import Array
+from gradcheck.judge.reals import Array
 from gradcheck.judge.sweep import Sweep
 
 USABLE = 1e-3

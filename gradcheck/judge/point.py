@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gradcheck.judge.bench import Bench, BudgetError, preserved_randomness
+from gradcheck.judge import streams
+from gradcheck.judge.bench import Bench, BudgetError
 from gradcheck.judge.clock import TimeLimitError, time_limit
 from gradcheck.judge.laws import LAWS
 from gradcheck.judge.trial import Trial
@@ -80,6 +81,6 @@ def _bench(target: Target, inputs: tuple[Any, ...], budget: int | None) -> Bench
 @contextmanager
 def quiet() -> Iterator[None]:
     """A target's warnings are not the caller's, and its random numbers are not taken from the caller's streams."""
-    with preserved_randomness(), warnings.catch_warnings(), np.errstate(all="ignore"):
+    with streams.preserved(), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield

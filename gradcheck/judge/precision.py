@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradcheck.floats import differentiable, has_bits, limits
-from gradcheck.judge.bench import Array, Bench
+from gradcheck.judge.bench import Bench
+from gradcheck.judge.reals import Array
 
 GOAL = 3e-9
 """The resolution that ends a clean float64 sweep early: a block off by one part in 10⁸ must be seen (three bounds
@@ -40,6 +41,17 @@ def is_simple(values: Array) -> bool:
     precision.
     """
     return has_bits(values, 6)
+
+
+def face_of(values: Array, eps: float) -> float:
+    """Eps of a precision coarser than `eps` that holds every value, and so has computed them; 0 where none is seen."""
+    if is_simple(values):
+        return 0.0
+    for lower in (np.float16, np.float32):
+        coarse = float(np.finfo(lower).eps)
+        if coarse > eps and np.array_equal(values, values.astype(lower)):
+            return coarse
+    return 0.0
 
 
 def grain_of(origin: Array) -> float:

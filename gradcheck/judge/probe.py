@@ -7,14 +7,15 @@ never 2t.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 
 from gradcheck.floats import differentiable, eps_of, limits
-from gradcheck.judge.bench import Array, Bench
+from gradcheck.judge.bench import Bench
 from gradcheck.judge.moves import Blocks, Line, Moves, each, project
-from gradcheck.judge.precision import Scale, grain_of, is_simple, sizes_of, underflow_of
+from gradcheck.judge.precision import Scale, face_of, grain_of, sizes_of, underflow_of
+from gradcheck.judge.reals import Array
+from gradcheck.judge.rungs import wanted
 from gradcheck.judge.sweep import SAFETY, Sweep
 from gradcheck.judge.wobble import shaken
 from gradcheck.numeric.ladder import NEAR
@@ -46,7 +47,7 @@ class Prober(Moves):
         self._tiny = float(
             max([*lowest, np.finfo(np.float32).tiny if self._grain else 0.0])
         )  # subnormals round coarsely
-        self._underflow = underflow_of(bench, origin)
+        self.underflow = underflow_of(bench, origin)
         self._spreads: dict[Blocks, Array] = {}
         self._shaken: Array | None = None  # how far an ulp's move of the inputs takes each output
 
@@ -102,7 +103,7 @@ class Prober(Moves):
         else:
             return sweep
         self.add(sweep, max(scale.large, 30 * first) if first >= scale.small else 15 * first)
-        while self.face <= scale.eps and len(sweep.steps) < rungs and (step := _wanted(sweep, scale)):
+        while self.face <= scale.eps and len(sweep.steps) < rungs and (step := wanted(sweep, scale)):
             if not self.add(sweep, step):
                 break
         if self.face > scale.eps:  # the steps were those of a finer precision than f really has
@@ -168,11 +169,11 @@ class Prober(Moves):
         third = np.abs((zp - zm) - 2 * (yp - ym)) / np.sqrt(10)
         near, far = yp + ym - 2 * origin, zp + zm - 2 * origin
         if sweep.kinked is None:
-            _find_kinks(sweep, near, far, np.maximum(third, floor))
+            sweep.find_kinks(near, far, np.maximum(third, floor))
             if sweep.has_kinks:  # a mean of 1e6 is rounded to its ulp, whatever the spread is that the steps suit
                 if self._shaken is None:
                     self._shaken = shaken(self.bench, self.origin)
-                _find_kinks(sweep, near, far, np.maximum(third, floor + self._shaken[::stride]))
+                sweep.find_kinks(near, far, np.maximum(third, floor + self._shaken[::stride]))
             if sweep.has_kinks:
                 right = (4 * (yp - origin) - (zp - origin)) / (2 * t)
                 left = (4 * (origin - ym) - (origin - zm)) / (2 * t)
@@ -216,14 +217,7 @@ class Prober(Moves):
         moved = outputs != self.origin[:: self.stride(not sweep.lean)]
         if self.face or not moved.any():
             return
-        values = outputs[moved]
-        if is_simple(values):
-            return
-        for lower in (np.float16, np.float32):
-            eps = float(np.finfo(lower).eps)
-            if eps > sweep.eps and np.array_equal(values, values.astype(lower)):
-                self.face = eps
-                return
+        self.face = face_of(outputs[moved], sweep.eps)
 
     def claim_noise(self, line: Line, wobble: Array | None, eps: float) -> Array:
         """How much ⟨c, u⟩ may owe to the rounding inside backward.
@@ -236,7 +230,7 @@ class Prober(Moves):
         parts = [c * line.direction for c in line.claims]
         weights = np.array([float(np.linalg.norm(part)) for part in parts])
         few = _FEW_HALVES if self.bench.twin else _FEW
-        floor = few * max(eps, self._underflow) * np.array([float(np.abs(part).sum()) for part in parts])
+        floor = few * max(eps, self.underflow) * np.array([float(np.abs(part).sum()) for part in parts])
         floor += few * eps * project(line.cotangents, self._sizes) + NOT_WRONG * weights
         if wobble is None or not weights[0]:
             return floor
@@ -253,52 +247,3 @@ class Prober(Moves):
         largest = max(float(np.max(np.abs(p), initial=0.0)) for p in self.bench.primals if differentiable(p))
         sizes = np.linalg.norm(cotangents, axis=1) * max(eps, self._grain) * largest
         return np.asarray(self._grain * project(cotangents, self._sizes) + sizes)
-
-
-def _wanted(sweep: Sweep, scale: Scale) -> float | None:
-    """The next step to try, None when every cotangent is settled."""
-    low, high = min(sweep.steps), max(sweep.steps)
-    if sweep.still and not sweep.weight.any():  # nothing claimed, nothing seen: one long step, past any quantum
-        return 0.3 if high < 0.3 else None
-    down = []
-    wishes = set()
-    gap = 6.0  # how wide a gap in the ladder is left alone: narrow where something was seen and has to be confirmed
-    for k, reading in enumerate(sweep.readings()):
-        size = max(float(sweep.weight[k]), abs(reading.value))
-        if reading.persists and low < 0.1 * scale.small:
-            top = abs(float(sweep.slopes[int(np.argmax(sweep.steps))][k]))
-            if (
-                top < 0.1 * abs(reading.value) and high < 0.1
-            ):  # gone further out: is it a jagged f rather than a wrong claim?
-                wishes.add("larger")
-            continue
-        if reading.is_zero and reading.error <= scale.goal * size:
-            continue
-        if not reading.is_zero:  # is it there at smaller steps too, as far down as noise lets one see?
-            room = 0.25 * abs(reading.value) / max(SAFETY * float(sweep.sigma[k]) / low, 1e-300)
-            if room > 2 and low > 1e-13:
-                down.append(min(30.0, room))
-            elif not reading.persists:
-                gap = 2.2
-                wishes.add("between" if reading.step < high else "larger")
-        elif reading.limit == "truncation" and reading.step == low and low > 1e-13:
-            down.append(30.0)
-        else:
-            wishes.add("larger" if reading.step == high else "between")
-    if down:
-        return low / max(down)
-    if "larger" in wishes and high < 1e4:
-        return 8 * high if high >= scale.large else 15 * high
-    if "between" in wishes:
-        ratio, below, above = max((b / a, a, b) for a, b in pairwise(sorted(sweep.steps)))
-        return float(np.sqrt(below * above)) if ratio > gap else None
-    return None
-
-
-def _find_kinks(sweep: Sweep, near: Array, far: Array, noise: Array) -> None:
-    """Outputs whose even part does not shrink like t²: like t at a kink, not at all at a jump."""
-    quiet = np.maximum(noise, float(np.sqrt(np.mean(noise**2))) if noise.size else 0.0)
-    a, b = np.abs(near), np.abs(far)
-    seen = (a > 30 * quiet) & np.isfinite(a) & np.isfinite(b)
-    sweep.kinked = seen & (b < 2.9 * a)  # smooth: ×4; kink: ×2; jump: ×1
-    sweep.jumping = sweep.kinked & (b < 1.4 * a)

@@ -4,13 +4,11 @@ Every example is a whole `check`. A failing one is shrunk, layer and batch toget
 whose repr is runnable Python. An INCONCLUSIVE example is counted and stops nothing.
 """
 
-import functools
 import inspect
 import random
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -21,11 +19,10 @@ from hypothesis.errors import Flaky, FlakyFailure, Unsatisfiable
 
 from gradcheck import floats
 from gradcheck.adapters import as_target
-from gradcheck.judge.case import Case, seed_of, size_of, telling_case
-from gradcheck.judge.contrast import contrasted
-from gradcheck.judge.verdict import check
-from gradcheck.progress import Watcher, watching
-from gradcheck.report import Block, Report, Verdict, nearest
+from gradcheck.judge.case import Case, telling_case
+from gradcheck.judge.tally import Tally
+from gradcheck.progress import watching
+from gradcheck.report import Report, Verdict
 from gradcheck.strategies import palette, shapes_by_letter
 from gradcheck.strategies.palette import MODES
 from gradcheck.target import Target
@@ -84,7 +81,7 @@ def search(
         shapes, inputs = {**inputs, **shapes}, None
     make, cases = _plan(target, inputs, shapes, dtypes, frozen)
     start = secrets.randbits(32) if seed is None else seed
-    tally = _Tally(make, dict(options or {}))
+    tally = Tally(make, dict(options or {}))
 
     even = int((_EVEN_BY_LETTER if inputs is None else _EVEN) * max_examples)
 
@@ -101,11 +98,15 @@ def search(
     )
     @given(cases)
     def judge(drawn: tuple[Any, Case]) -> None:
-        if tally.judge(*drawn).verdict is Verdict.FAIL:
+        shrinks = tally.smallest is not None
+        report = tally.judge(*drawn)
+        if not shrinks:
+            watcher.saw(report)
+        if report.verdict is Verdict.FAIL:
             raise _FailureFound
 
     try:
-        with watching("examples", max_examples, patience=PATIENCE) as tally.watcher:
+        with watching("examples", max_examples, patience=PATIENCE) as watcher:
             _draw_evenly(judge, tally, even, random.Random(start))
             judge()  # takes up what the even draws found, through the database, and shrinks it
     except (_FailureFound, Flaky, FlakyFailure, BaseExceptionGroup):
@@ -115,7 +116,7 @@ def search(
     return tally.report(start, telling_case(shapes) if shapes else None)
 
 
-def _draw_evenly(judge: Any, tally: "_Tally", count: int, bits: random.Random) -> None:
+def _draw_evenly(judge: Any, tally: Tally, count: int, bits: random.Random) -> None:
     """Judge `count` examples drawn from random bytes, without Hypothesis' liking for what is simple or was before.
 
     Of 200 examples of its own about 60 repeat the simplest choice, and a draw that is one in forty is missed by every
@@ -130,88 +131,6 @@ def _draw_evenly(judge: Any, tally: "_Tally", count: int, bits: random.Random) -
 
 class _FailureFound(Exception):  # noqa: N818 - a signal to Hypothesis, never seen by a caller
     """This example fails; shrink it."""
-
-
-class _Tally:
-    """What the examples add up to."""
-
-    def __init__(self, make: Callable[[Any, Case], Target], options: dict[str, Any]) -> None:
-        self.make = make
-        self.options = options
-        self.examples = self.passed = self.inconclusive = 0
-        self.evaluations = self.pullbacks = 0
-        self.size = (0, 0)
-        self.first: Report | None = None  # the first failure, before it shrank
-        self.smallest: Report | None = None
-        self.remake: Callable[[Case], Target] | None = None  # the target of the smallest, for another case
-        self.last: Report | None = None
-        self.watcher = Watcher()
-        self.resolution = 0.0
-        self.resolutions: dict[str | int, float] = {}  # the coarsest of each input
-        self.blocks: tuple[Block, ...] = ()  # those that came nearest to their bounds
-        self.dtypes: set[str] = set()
-        self.kinks: dict[str, None] = {}
-        self.reasons: dict[str, None] = {}
-
-    def judge(self, drawn: Any, case: Case) -> Report:
-        """Check one case, and take it in."""
-        report = check(self.make(drawn, case), *case.inputs, seed=seed_of(case), **self.options)
-        report = report if report else replace(report, case=case)  # with the sizes that its layer was made for
-        self.evaluations += report.evaluations
-        self.pullbacks += report.pullbacks
-        self.last = report
-        if self.smallest is None:
-            self.examples += 1
-            self.watcher.saw(report)
-        if report.verdict is Verdict.FAIL:
-            self.first = self.first or report
-            if self.smallest is None or size_of(case) <= self.size:
-                self.smallest, self.size = report, size_of(case)
-                self.remake = functools.partial(self.make, drawn)
-        elif self.smallest is None:
-            if report.verdict is Verdict.PASS:
-                self.passed += 1
-                self.resolution = max(self.resolution, report.resolution)
-                self._keep_worst(report)
-                self.kinks.update(dict.fromkeys(report.kinks))
-            else:
-                self.inconclusive += 1
-                self.reasons.update(dict.fromkeys(report.reasons[:1]))
-        return report
-
-    def _keep_worst(self, report: Report) -> None:
-        for name, resolution in report.resolutions.items():
-            self.resolutions[name] = max(resolution, self.resolutions.get(name, 0.0))
-        self.blocks = nearest((*self.blocks, *report.blocks))
-        self.dtypes.update(report.dtypes)
-
-    def larger(self, case: Case | None) -> Iterator[Report]:
-        """Failures with more entries than the smallest: the first there was, and the same target at `case`."""
-        if self.first is not None:
-            yield self.first
-        if case is not None and self.remake is not None:
-            yield check(self.remake(case), *case.inputs, **self.options)
-
-    def report(self, seed: int, telling: Case | None) -> Report:
-        """One Report for all of them; `telling`: a case to name the mistake by, if shapes are free."""
-        counts: dict[str, Any] = {
-            "examples": self.examples,
-            "inconclusive": self.inconclusive,
-            "evaluations": self.evaluations,
-            "pullbacks": self.pullbacks,
-            "seed": seed,
-        }
-        if self.smallest is not None:
-            return replace(contrasted(self.smallest, self.larger(telling)), **counts)
-        assert self.last is not None
-        reasons = tuple(self.reasons)
-        if not self.passed:
-            return replace(self.last, reasons=reasons or self.last.reasons, **counts)
-        return Report(
-            Verdict.PASS, self.last.target, resolution=self.resolution, kinks=tuple(self.kinks), reasons=reasons,
-            notes=self.last.notes, dtype=", ".join(sorted(self.dtypes)), resolutions=self.resolutions,
-            blocks=self.blocks, **counts,
-        )  # fmt: skip
 
 
 def _plan(

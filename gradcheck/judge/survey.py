@@ -1,14 +1,16 @@
 """Survey: claimed and numeric entries of a failing block, side by side, for the diagnosis to compare."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from gradcheck.judge.bench import Array
 from gradcheck.judge.hearing import Hearing
 from gradcheck.judge.locate import Place, numeric_column
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array
 from gradcheck.judge.sweep import Sweep
+from gradcheck.report import Kind
 
 _SURVEY = 64
 """Entries surveyed one by one (two forward calls each) when the error is not in one entry alone."""
@@ -48,6 +50,24 @@ class Survey:
         return bool(
             np.all(np.abs(self.claimed - expected) <= 0.1 * error + self.bound) and error > float(np.max(self.bound))
         )
+
+    def count(self) -> str:
+        """How many of those looked at are wrong: "3 of 6 entries"."""
+        return self.share(" entries")
+
+    def share(self, of: str = "") -> str:
+        """The same where entries are named already: "3 of 6"."""
+        total = self.primal.size * (2 if self.primal.dtype.kind == "c" else 1)
+        looked_at = "" if self.wrong.size == total else f" looked at (of {total})"
+        return f"{int(self.wrong.sum())} of {self.wrong.size}{of}{looked_at}"
+
+
+class Guess(NamedTuple):
+    """One diagnosis that fits a survey, with its evidence in words."""
+
+    kind: Kind
+    evidence: str
+    factor: float | None = None
 
 
 def take_survey(

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from gradcheck.judge.bench import Array
 from gradcheck.judge.moves import Blocks, Glimpse, Line
+from gradcheck.judge.reals import Array
 from gradcheck.numeric.ladder import NEAR, Reading, Rung, read
 
 SAFETY = 8.0
@@ -77,6 +77,14 @@ class Sweep:
         self.evens.append(np.zeros_like(slope) if self.edge else np.abs(first.residual + second.residual))
         self.changes.append(first.change + second.change)
         self.dead.append(not (first.moved or second.moved))
+
+    def find_kinks(self, near: Array, far: Array, noise: Array) -> None:
+        """Outputs whose even part, at t and at 2t, does not shrink like t²: like t at a kink, not at all at a jump."""
+        quiet = np.maximum(noise, float(np.sqrt(np.mean(noise**2))) if noise.size else 0.0)
+        a, b = np.abs(near), np.abs(far)
+        seen = (a > 30 * quiet) & np.isfinite(a) & np.isfinite(b)
+        self.kinked = seen & (b < 2.9 * a)  # smooth: ×4; kink: ×2; jump: ×1
+        self.jumping = self.kinked & (b < 1.4 * a)
 
     def readings(self) -> list[Reading]:
         """One reading a cotangent; none where no rung could be had."""

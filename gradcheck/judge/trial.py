@@ -6,13 +6,14 @@ from contextlib import suppress
 import numpy as np
 
 from gradcheck.floats import differentiable, eps_of, limits
-from gradcheck.judge.bench import Array, BackwardError, Bench, BudgetError, ForwardError, as_real, like
+from gradcheck.judge.bench import BackwardError, Bench, BudgetError, ForwardError
 from gradcheck.judge.blocks import Blocks
 from gradcheck.judge.hearing import Hearing, ask, hear
 from gradcheck.judge.laws import FIRST, LAST, LAWS
 from gradcheck.judge.outcome import Outcome, usable
-from gradcheck.judge.precision import underflow_of
 from gradcheck.judge.probe import Prober
+from gradcheck.judge.reals import Array, as_real, like
+from gradcheck.judge.twin import find_twin
 from gradcheck.judge.wobble import slow_step, wobble_of
 from gradcheck.report import Block, Finding, Kind, Report, Verdict, place
 
@@ -51,14 +52,15 @@ class Trial:
         if origin is None:
             return
         cotangents = self._cotangents(origin)
-        if probes and self.bench.try_twin(origin):
+        if probes and find_twin(self.bench, origin):
             origin = self.bench.value()
+        prober = Prober(self.bench, origin, self.slack)
         try:
             hearing = hear(self.bench, cotangents[0], cotangents[-1])
             if self.bench.note_randomness():
                 hearing = hear(self.bench, cotangents[0], cotangents[-1])
             hearing.largest = float(np.max(np.abs(origin[np.isfinite(origin)]), initial=0.0))
-            hearing.underflow = underflow_of(self.bench, origin)
+            hearing.underflow = prober.underflow
             hearing.right_at = right_at
             self._hear([name for name in laws if name in FIRST], hearing)
             hearing.wobble = wobble_of(hearing, hearing.cotangent, hearing.gradients)
@@ -67,7 +69,7 @@ class Trial:
                 hearing.raw, hearing.given = [], []  # the laws have seen them, and they may be large
                 if len(cotangents) > 1 and not hearing.second:
                     hearing.second = ask(hearing, cotangents[-1])
-                self._probe(hearing, origin, cotangents)
+                self._probe(prober, hearing, cotangents)
             self._call_elsewhere()
             self._hear([name for name in laws if name in LAST], hearing)
         except BackwardError as error:
@@ -134,9 +136,8 @@ class Trial:
         with suppress(ForwardError):  # outside its domain there; the probes have been elsewhere too
             self.bench.value(moved)
 
-    def _probe(self, hearing: Hearing, origin: Array, cotangents: Array) -> None:
-        prober = Prober(self.bench, origin, self.slack)
-        prober.slow = 1.0 if self.bench.twin else slow_step(self.bench, origin)
+    def _probe(self, prober: Prober, hearing: Hearing, cotangents: Array) -> None:
+        prober.slow = 1.0 if self.bench.twin else slow_step(self.bench, prober.origin)
         blocks = Blocks(prober, hearing, cotangents, self.rng)
         try:
             outcomes = blocks.probe()

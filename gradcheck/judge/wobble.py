@@ -8,9 +8,10 @@ from contextlib import suppress
 import numpy as np
 
 from gradcheck.floats import differentiable, eps_of
-from gradcheck.judge.bench import Array, BackwardError, Bench, ForwardError, as_real, like
+from gradcheck.judge.bench import BackwardError, Bench, ForwardError
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.precision import Scale
+from gradcheck.judge.reals import Array, as_real, like
 
 _PATTERNS, _CLOSELY = 2, 8
 """Ways to move entries: up or down, and up or not at all. Two entries that move alike are only shifted, which a

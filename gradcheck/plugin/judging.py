@@ -1,8 +1,7 @@
-"""Judge what a test asks about, and put the verdicts of one test together."""
+"""Judge what a test asks about: at its arrays, over drawn ones, or at a recorded case."""
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,15 +15,12 @@ from gradcheck.judge.case import Case
 from gradcheck.judge.case import seed_of as seed_of_case
 from gradcheck.judge.search import maker, search
 from gradcheck.plugin.settings import CHECK, SETTINGS
-from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict, nearest
+from gradcheck.report import GradientMismatch, InconclusiveError, Report, Verdict
 from gradcheck.suite.targets import Subject
 from gradcheck.target import Target
 
 if TYPE_CHECKING:
     from gradcheck.plugin.session import Session
-
-_RANK = {Verdict.FAIL: 0, Verdict.PASS: 1, Verdict.INCONCLUSIVE: 2}
-_WORST = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 
 
 def judge(
@@ -106,36 +102,3 @@ def seed_of(config: pytest.Config) -> int | None:
     if given is not None and str(given).isdigit():
         return int(given)
     return 0 if settings().derandomize else None
-
-
-def merged(earlier: Report, later: Report) -> Report:
-    """Two reports on one target as one: the later FAIL, the smallest that Hypothesis shrinks to; else counts add up.
-
-    >>> known = merged(Report(Verdict.PASS, "f", resolution=1e-9), Report(Verdict.INCONCLUSIVE, "f"))
-    >>> known.verdict, known.examples, known.inconclusive, known.resolution
-    (<Verdict.PASS: 'pass'>, 2, 1, 1e-09)
-    """
-    if earlier.verdict is Verdict.FAIL:  # what follows is Hypothesis making it smaller
-        kept, examples, inconclusive = (later if later.verdict is Verdict.FAIL else earlier), 0, 0
-    else:
-        kept = earlier if _RANK[earlier.verdict] < _RANK[later.verdict] else later
-        examples, inconclusive = later.examples, _inconclusive(later)
-    counts: dict[str, Any] = {}
-    if kept.verdict is Verdict.PASS:
-        passed = [report for report in (earlier, later) if report.verdict is Verdict.PASS]
-        counts["resolution"] = max(report.resolution for report in passed)
-        counts["dtype"] = ", ".join(sorted({dtype for report in passed for dtype in report.dtypes}))
-        counts["blocks"] = nearest(row for report in passed for row in report.blocks)
-    return replace(
-        kept,
-        **counts,
-        examples=earlier.examples + examples,
-        inconclusive=_inconclusive(earlier) + inconclusive,
-        evaluations=earlier.evaluations + later.evaluations,
-        pullbacks=earlier.pullbacks + later.pullbacks,
-        kinks=kept.kinks if kept.verdict is Verdict.FAIL else tuple(dict.fromkeys(earlier.kinks + later.kinks)),
-    )
-
-
-def _inconclusive(report: Report) -> int:
-    return report.inconclusive or int(report.verdict is Verdict.INCONCLUSIVE)

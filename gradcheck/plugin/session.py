@@ -81,7 +81,7 @@ class Session:
 
         The last FAIL is the smallest, and its layer and inputs are kept for a closer look.
         """
-        from gradcheck.plugin.judging import merged
+        from gradcheck.judge.tally import merged
 
         earlier = self.heard.get(report.target)
         self.heard[report.target] = report if earlier is None else merged(earlier, report)
