@@ -160,10 +160,17 @@ def _terminal(console: "Console | None") -> Iterator["Console | None"]:
 
 
 def _bar(console: "Console", what: str, total: int | None) -> "Progress":
+    from rich.console import RenderableType
+    from rich.constrain import Constrain
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Column
 
-    bar = Progress(
+    class Bar(Progress):
+        def get_renderable(self) -> RenderableType:
+            """Leave room for the ^C that a terminal echoes: on a full line it wraps, and another one is erased."""
+            return Constrain(super().get_renderable(), console.width - len("^C"))
+
+    bar = Bar(
         TextColumn("{task.description}"), BarColumn(None, table_column=Column(ratio=1)), MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"), TimeRemainingColumn(compact=True), TextColumn("{task.fields[margin]}"),
         console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False,

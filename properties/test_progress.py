@@ -12,8 +12,11 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
+from gradcheck.plugin.run import Teller
 from gradcheck.progress import silence, watching
 from gradcheck.report import Block, Report, Verdict
+from gradcheck.suite.job import Job
+from gradcheck.suite.reference import _accuse
 
 
 def report(verdict: Verdict, error: float) -> Report:
@@ -87,6 +90,29 @@ def test_the_bar_fits_80_columns_with_everything_it_says() -> None:
         watcher.show(9999, 1234.5, FAIL=3, inconclusive=12)
     for words in ("architectures", "9999/10000", "worst error/bound 1e+03, 3 FAIL, 12 inconclusive"):
         assert words in out.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_bar_leaves_room_for_what_ctrl_c_echoes(width: int) -> None:
+    """A terminal writes ^C behind the bar: were that to wrap, the line erased would be the next one."""
+    out = io.StringIO()
+    with watching("layers", 10, Console(file=out, force_terminal=True, width=width, color_system=None)) as watcher:
+        watcher.show(3, 0.5, FAIL=1)
+    drawn = [re.sub(r"\x1b\[[0-9?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]+", out.getvalue())]
+    assert max(map(len, drawn)) == width - len("^C")
+
+
+def test_an_interrupted_run_says_how_far_it_came() -> None:
+    """And so does the main job, whose summary says it."""
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    with watching("layers", 10) as watcher:
+        watcher.show(3, 0.5)
+        teller = Teller(console, watcher)
+        teller.expected = 10
+        teller.pytest_keyboard_interrupt()
+    _accuse(console, Job(), pytest.ExitCode.INTERRUPTED)
+    assert out.getvalue() == "Interrupted: 3 of 10 layers judged.\nInterrupted.\n"
 
 
 def test_where_others_show_progress_there_is_silence(monkeypatch: pytest.MonkeyPatch) -> None:

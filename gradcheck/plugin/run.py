@@ -75,10 +75,12 @@ class Teller:
         """The console to print on, and who shows how far the run is."""
         self.console, self.watcher = console, watcher
         self.verdicts: list[dict[str, Any]] = []
+        self.expected = 0
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Now it is known how many there are."""
-        self.watcher.expect(len(session.items))
+        self.expected = len(session.items)
+        self.watcher.expect(self.expected)
 
     def line(self, text: str, style: str = "") -> None:
         """Print text that can be pasted: neither wrapped nor read as markup."""
@@ -95,6 +97,11 @@ class Teller:
             words = [verdict["verdict"] for verdict in self.verdicts]
             counts = {"FAIL": words.count("fail"), "inconclusive": words.count("inconclusive")}
             self.watcher.show(self.watcher.done + 1, self.watcher.worst, **counts)
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """What was told before stands."""
+        with self.watcher.aside():
+            self.line(f"Interrupted: {self.watcher.done:.0f} of {self.expected} layers judged.")
 
     def tell(self, report: pytest.TestReport, told: Sequence[dict[str, Any]]) -> None:
         """One layer."""

@@ -87,4 +87,5 @@ def _accuse(console: Console, job: Job, code: int) -> None:
         line = f"WRONG  {name} {first} ({len(checks)} claims in all: gradcheck systems {name})"
         console.print(Text(line, style="bold red"), soft_wrap=True)
     if not job.failing and not wrong:
-        console.print(Text("\n".join(job.errors) or f"pytest stopped with exit code {code}"))
+        stopped = "Interrupted." if code == pytest.ExitCode.INTERRUPTED else f"pytest stopped with exit code {code}"
+        console.print(Text("\n".join(job.errors) or stopped))
