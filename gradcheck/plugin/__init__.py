@@ -4,7 +4,7 @@ This module is what every run of pytest pays for, whether it checks gradients or
 `session`, precedence in `settings`, `@gradcheck.verify` in `verify`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +76,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         session = session_of(metafunc.config)
         session.asked, subjects = True, session.subjects()
         metafunc.parametrize("gradcheck_target", subjects, ids=[subject.ref for subject in subjects], scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop() -> Generator[None, object, object]:
+    """No bar of ours, of a search in a test that does not ask for the plugin either: pytest says how far it is."""
+    from gradcheck.progress import silence
+
+    with silence():
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import pytest
 from gradcheck.plugin.reading import read, usable
 from gradcheck.plugin.selection import expect_failures, split
 from gradcheck.plugin.settings import CHECK, SETTINGS, refuse_unknown, resolve
-from gradcheck.progress import silence
 
 if TYPE_CHECKING:
     from gradcheck.cost.curve import Curve
@@ -157,8 +156,7 @@ class Session:
         outer, running = running, self
         self.item, self.heard, self.judged_with, self.wrong, self.strict = item, {}, {}, {}, set()
         try:
-            with silence():  # pytest says how far it is
-                return (yield)
+            return (yield)
         finally:
             self.item, running = None, outer
 
