@@ -129,11 +129,28 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
                 f"from_layer(…, backward=lambda layer, cotangent: …)"
             )
         at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != input_names(getattr(layer, forward))
-        point = (value,) if at_value else inputs if names or variadic else ()
+        point = (
+            (value,)
+            if at_value
+            else inputs
+            if variadic
+            else _asked(names, input_names(getattr(layer, forward)), inputs)
+        )
         rows = any(np.shape(x) == np.shape(value) for x in inputs)
         return times(cotangent, method(*point), jacobian=rows)
 
     return Standing(run, forward, True), Standing(back, derivative, False)
+
+
+def _asked(names: list[str], all_names: list[str], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Those of forward's inputs that a derivative takes: by its arguments' names if they are forward's, else the first.
+
+    >>> _asked(["y"], ["x", "y"], (1.0, 2.0)), _asked(["z"], ["x", "y"], (1.0, 2.0)), _asked([], ["x"], (1.0,))
+    ((2.0,), (1.0,), ())
+    """
+    if set(names) <= set(all_names[: len(inputs)]):
+        return tuple(inputs[all_names.index(name)] for name in names)
+    return inputs[: len(names)]
 
 
 def at_once(forward: str) -> tuple[Method, Method]:

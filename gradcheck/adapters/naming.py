@@ -47,6 +47,7 @@ VALUES = (*ARRAYS, "w", "v", "x", "param", "theta", "weight")
 LABELS = (
     "y", "t", "target", "targets", "label", "labels", "y_true", "ytrue", "true", "truth", "actual", "actuals",
     "gold", "expected", "ground_truth", "y_t", "mask", "one_hot", "onehot", "desired", "Y", "T",
+    "label_tensor", "labels_tensor", "target_tensor", "targets_tensor",
 )  # fmt: skip
 """Inputs of a loss that carry no gradient."""
 

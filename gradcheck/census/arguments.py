@@ -32,13 +32,16 @@ _SHAPES = ((4,), (2, 6, 5), (6, 5, 2), (2, 6, 6), (6, 6, 2), (3, 4), (3, 2, 6, 5
 
 ARGUMENTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"x_?dims?|.*(?:input|in|output|image|x)_?(?:shape|dims)|shape|(?:img|image)_size|target_shape|dims", _SHAPES),
-    (r".*(?:kernel|filter|pool|window|patch)s?_?(?:size|shape|dims?)?|k|f|k_?(?:size|shape)|size_kernel|.*(?:kernel|pool)_?size.*|ksize",
+    (r".*conv(?:olution)?_?shape", ((2, 2, 2), (2, 2, 3), (2, 3, 3))),
+    (r".*(?:kernel|filter|pool(?:ing)?|window|patch)s?_?(?:size|shape|dims?)?|k|f|k_?(?:size|shape)|size_kernel|.*(?:kernel|pool)_?size.*|ksize",
      (2, (2, 2), (2, 3), 3, (2, 2, 2, 4))),
     (r".*(?:kernel|filter|pool|window)_?(?:h|height|r)|fh|kh|ph|pool_r|h_(?:filter|kernel|pool)", (2, 3)),
     (r".*(?:kernel|filter|pool|window)_?(?:w|width|c)|fw|kw|pw|w_(?:filter|kernel|pool)", (2, 3)),
+    (r".*strides?_?shape", ((1, 1), (2, 2), (2, 1))),
     (r".*strides?.*|s", (1, 2, (1, 1), (2, 2), 3)),
     (r".*pad(?:ding)?.*", (0, 1, (0, 0), (1, 1), "same", "valid", 2, "SAME", "VALID")),
     (r".*dilat.*", (1, 2, 0)),
+    (r"(?:.*_)?in(?:put)?_?(?:channels?|ch|depth|maps?)|(?:num|n|nb)_?channels?|channels?_in", (2, 4)),
     (r".*(?:out|num|n|nb|number|no).*(?:filter|kernel|channel|ch|depth|map)s?.*|filters|kernels|out_?c|depth_out|o",
      (4, 2)),
     (r".*channels?.*|in_?c|.*_ch|depth|c_in|c", (2, 4)),

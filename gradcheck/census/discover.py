@@ -20,6 +20,7 @@ from gradcheck.adapters.naming import BACKWARD, DERIVATIVE, FORWARD, LABELS
 from gradcheck.adapters.wording import returned_names
 
 _GRADIENT = re.compile(r"^_*(?:d[A-Z_a-z]{1,2}$|d_?(?:out|scores|logits|pred|input)|grads?(?:$|_)|.*_grads?$)")
+_RELATIVE = re.compile(r"^\s*from (\.+)[\w ]", re.MULTILINE)
 _PASSES = re.compile(r"def \w*(?:back|bprop|grad|deriv|prime|vjp|loss)\w*\(|custom_[vj][jv]p|autograd\.Function")
 
 
@@ -38,7 +39,7 @@ class Candidate:
     framework: str = ""
     passes: tuple[Callable[..., Any], ...] = field(default=(), compare=False)
     at_point: bool = False  # backward is a derivative at a point, maybe at the value: σ' = a (1 − a)
-    joined: bool = False  # backward takes labels: it is the gradient of a loss that forward does not compute
+    joined: bool = False  # backward takes labels that forward has not: the gradient of a loss that it does not compute
 
 
 class UnreadableError(Exception):
@@ -67,9 +68,10 @@ def _tells(file: Path) -> bool:
 
 
 def _importable(file: Path) -> tuple[str, str]:
-    root = file.parent
-    while (root / "__init__.py").exists() and root.name.isidentifier():  # another name is no package to import
-        root = root.parent
+    root, dots = file.parent, _RELATIVE.findall(file.read_text(encoding="utf-8", errors="replace"))
+    upwards = max(map(len, dots), default=0)  # `from . import` works in a folder without __init__.py, too
+    while root.name.isidentifier() and ((root / "__init__.py").exists() or upwards > 0):  # another name is no package
+        root, upwards = root.parent, upwards - 1
     parts = file.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts), str(root)
 
@@ -165,7 +167,8 @@ def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:
     elif _forward(kind) and methods_of(kind, BACKWARD + DERIVATIVE) and not _only_promises(kind):
         forward = undecorated(getattr(kind, _forward(kind)))
         backs = [getattr(kind, method) for method in methods_of(kind, BACKWARD) if method not in DERIVATIVE][:1]
-        joined = any(name in LABELS for back in backs for name in _required(back))
+        given = set(_required(forward))
+        joined = any(name in LABELS and name not in given for back in backs for name in _required(back))
         at_point = not set(methods_of(kind, BACKWARD)) - set(DERIVATIVE)
         yield Candidate(
             name,

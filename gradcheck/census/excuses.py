@@ -14,6 +14,7 @@ import numpy as np
 from gradcheck.adapters.functions import with_derivative
 from gradcheck.adapters.layer import from_layer
 from gradcheck.adapters.methods import input_names
+from gradcheck.adapters.naming import RATES
 from gradcheck.census.dispute import ROUNDED, Dispute, asked
 from gradcheck.census.losses import by_a_constant, handed_through, of_another_loss, on_the_simplex
 from gradcheck.census.settings import made_in
@@ -84,7 +85,7 @@ def _at_the_point(dispute: Dispute) -> str:
     if not inspect.isclass(candidate.layer) or len(candidate.passes) != 2 or len(candidate.inputs) != 1:
         return ""
     forward, backward = candidate.passes
-    if tuple(input_names(backward))[1:] != candidate.inputs:
+    if tuple(name for name in input_names(backward)[1:] if name not in RATES) != candidate.inputs:
         return ""
     passes = with_derivative(forward.__name__, backward.__name__)
     target = from_layer(made_in(candidate, dispute.setting), forward=passes[0], backward=passes[1])

@@ -128,7 +128,7 @@ def data(name: str) -> tuple[Input, ...]:
     if WINDOW.search(name):
         return (*_IMAGES, *_ROWS, *_STEPS)
     if _SEQUENCE.search(name) and not re.search("step|cell", name, re.IGNORECASE):
-        return (*_STEPS, *_ROWS, *_ONE, *ids)
+        return (*_STEPS[:-1], *_ROWS, *_STEPS[-1:], *_ONE, *ids)  # 2×2 numbers a step, laid flat, are four features
     return (*_ROWS, *_STEPS, *_IMAGES[:4], *_ONE, Input("positive", (3, 4)))
 
 

@@ -1,6 +1,7 @@
 """Settings: arguments and inputs with which a layer runs, found by trying; and others like them, worth judging too."""
 
 import itertools
+import re
 import sys
 import time
 import warnings
@@ -19,6 +20,9 @@ from gradcheck.target import Target
 
 _MOST_TRIALS = 600
 """Settings tried before giving up: all that the tables offer for four arguments."""
+
+_CHANNELS = re.compile(r"channel|depth|^(?:in_?)?c(?:_?in)?$|features?$|filters?$", re.IGNORECASE)
+"""Names of arguments that say how many channels images have."""
 
 
 @dataclass(frozen=True)
@@ -144,10 +148,12 @@ def _in_training(candidate: Candidate, setting: Setting) -> Setting:
 
 def _roomier(setting: Setting) -> Setting:
     """A setting of one array, images, with an axis of four for one of two: what is channels to one layer is the height
-    to another, and two rows are less than any window or reflection is meant for.
+    to another, and two rows are less than any window or reflection is meant for. A layer that was told of its channels,
+    by a number or in a shape, keeps two of them.
     """
     first, *more = setting.inputs or (None,)
-    if more or not isinstance(first, Input) or len(first.shape) != 4:
+    told = any(_CHANNELS.search(name) or (isinstance(v, tuple) and len(v) > 2) for name, v in setting.arguments)
+    if told or more or not isinstance(first, Input) or len(first.shape) != 4:
         return setting
     return replace(setting, inputs=(replace(first, shape=tuple(4 if size == 2 else size for size in first.shape)),))
 
