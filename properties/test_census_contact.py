@@ -116,3 +116,31 @@ def test_a_gradient_takes_those_of_the_inputs_that_it_names(factor: int) -> None
     """
     (told,) = words(source).values()
     assert told == ({"right"} if factor == 4 else {"wrong"})
+
+
+@pytest.mark.parametrize(
+    ("added", "word"),
+    [
+        ("2 * self.weights_l2 * self.W", "odd"),
+        ("self.weights_l2 * np.sign(self.W)", "odd"),
+        ("-2 * self.weights_l2 * self.W", "wrong"),
+        ("self.weights_l2 * self.W**2", "wrong"),
+        ("self.x.T @ dout", "wrong"),
+    ],
+)
+def test_a_penalty_on_weights_that_a_layer_names_is_odd(added: str, word: str) -> None:
+    """Weight decay is a step's, or the loss's; what is no penalty's gradient, or of the wrong sign, is no excuse."""
+    source = f"""
+    class Dense:
+        def __init__(self, n_in, n_out):
+            self.W, self.weights_l2 = np.random.normal(size=(n_in, n_out)), 0.01
+        def forward(self, x):
+            self.x = x
+            return x @ self.W
+        def backward(self, dout):
+            self.dW = self.x.T @ dout + {added}
+            return dout @ self.W.T
+    """
+    (told,) = words(source).values()
+    assert word in told
+    assert ("wrong" in told) == (word == "wrong")

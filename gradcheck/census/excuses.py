@@ -31,6 +31,9 @@ _DESIGNED = re.compile(
 
 _TODO = re.compile(r"TODO|YOUR CODE|FIXME|to be implemented", re.IGNORECASE)
 
+_DECAY = re.compile(r"regulari[sz]|weight_?decay|(?:^|_)l[12](?:$|_)|penal", re.IGNORECASE)
+"""Names of what a layer holds where its backward adds the gradient of a penalty on its weights."""
+
 HABITS = {Kind.STALE, Kind.ACCUMULATES, Kind.MUTATES, Kind.ALIASES, Kind.NONDETERMINISTIC}
 """Surprises to a caller, but no wrong derivative: what a network that calls every layer once, in order, never sees."""
 
@@ -71,6 +74,42 @@ def _unfinished(dispute: Dispute) -> str:
 
 def _ones(value: Any) -> Any:
     return tuple(map(np.ones_like, value)) if isinstance(value, tuple) else np.ones_like(value)
+
+
+def _decay(dispute: Dispute) -> str:
+    """The gradient of a penalty on the weights, named in the layer, that backward adds whatever the cotangent: c·W or
+    c·sign W. The penalty itself is the loss's, if it is anywhere. A factor of the rest, or a term in dx, stays wrong.
+    """
+    target, flat = dispute.bound
+    weights = tuple(target.parameters.values())
+    if not weights or not any(map(_DECAY.search, vars(made_in(dispute.candidate, dispute.setting)))):
+        return ""
+
+    def added(pullback: Pullback, value: Any) -> tuple[Any, ...]:
+        zeros = tuple(map(np.zeros_like, value)) if isinstance(value, tuple) else np.zeros_like(value)
+        return tuple(None if d is None else np.asarray(d) for d in pullback(zeros))
+
+    def without(*arrays: Any) -> tuple[Any, Pullback]:
+        value, pullback = target.value(*arrays), target.linearize(*arrays)
+        more = added(pullback, value)
+        return value, lambda g: tuple(None if d is None else d - m for d, m in zip(pullback(g), more, strict=True))
+
+    more = added(target.linearize(*flat, *weights), target.value(*flat, *weights))
+    inputs, decays = more[: len(flat)], more[len(flat) :]
+    named = [(d, w) for d, w in zip(decays, weights, strict=True) if d is not None and np.any(d)]
+    if not named or any(np.any(d) for d in inputs if d is not None) or not all(_of_a_penalty(d, w) for d, w in named):
+        return ""
+    right = asked(from_pullback(without, frozen=target.frozen), (*flat, *weights)).verdict is Verdict.PASS
+    return "backward adds the gradient of a penalty on the weights, which forward does not compute" if right else ""
+
+
+def _of_a_penalty(decay: Any, weight: Any) -> bool:
+    """Whether a gradient is a positive number times the weight, or its sign."""
+    for model in (np.asarray(weight), np.sign(weight)):
+        scale = float(np.vdot(model, decay)) / (float(np.vdot(model, model)) or 1.0)
+        if scale > 0 and np.allclose(decay, scale * model, rtol=ROUNDED, atol=0):
+            return True
+    return False
 
 
 def _rounding(dispute: Dispute) -> str:
@@ -133,6 +172,7 @@ _TRIALS = (
     _declared,
     _habit,
     _unfinished,
+    _decay,
     of_another_loss,
     handed_through,
     _rounding,
