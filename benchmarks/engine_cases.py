@@ -7,7 +7,6 @@ machine does then costs all of them alike. A peer that is not installed is left 
 import gc
 import importlib
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,23 +17,29 @@ from typing import Any
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradcheck.backprop import ScalarTape, ops
 
 Call = Callable[[], Any]
+Seconds = NDArray[np.float64]
+TURN = 0.004  # seconds
 
 
-def seconds(calls: Mapping[str, Call], rounds: int = 9, least: float = 0.02) -> dict[str, float]:
-    """The median CPU time of each call, over rounds in which all take turns; short calls are repeated for ``least``."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    repeats = {}
+def seconds(calls: Mapping[str, Call], rounds: int = 9) -> dict[str, Seconds]:
+    """The CPU time of each call in every round, (rounds,): divide two of them, and take the median of the ratios.
+
+    In a round all take turns of some 4 ms, or one call. What else the machine does changes over tenths of a second, so
+    the turns of a round meet the same of it; where they are short, there are up to five times the rounds.
+    """
+    once = {}
     for name, call in calls.items():
         call()  # plans, caches, compiles
-        repeats[name] = max(int(least / max(_once(call, 1), 1e-7)), 1)
-    for _ in range(rounds):
-        for name, call in calls.items():
-            times[name].append(_once(call, repeats[name]))
-    return {name: statistics.median(found) for name, found in times.items()}
+        once[name] = max(_once(call, 1), 1e-7)
+    repeats = {name: max(int(TURN / spent), 1) for name, spent in once.items()}
+    rounds *= min(max(int(5 * TURN / max(once.values())), 1), 5)
+    times = [[_once(call, repeats[name]) for name, call in calls.items()] for _ in range(rounds)]
+    return dict(zip(calls, np.array(times).T, strict=True))
 
 
 def _once(call: Call, repeats: int) -> float:

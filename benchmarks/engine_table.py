@@ -1,12 +1,9 @@
 """The engine against what it must reach: one line a requirement, with the ratios measured here and now.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.engine_table [--quick]
-
-`--quick` leaves out 10⁷ edges, but for the slope, and the widest networks. Ratios are of CPU times taken in turns
-(`engine_cases.seconds`).
+`python -m benchmarks.performance_table --part engine` prints them. Ratios are of CPU times taken in turns
+(`engine_cases.seconds`): the median over all rounds, and behind it the middle half of them.
 """
 
-import argparse
 import os
 import sys
 
@@ -17,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks import engine_cases as cases
 from gradcheck.backprop import Dense, ScalarTape, compile_graph
@@ -26,6 +21,7 @@ from gradcheck.backprop.differences import coordinate_difference, dense_differen
 from gradcheck.backprop.schedule_dense import compile_dense
 from gradcheck.cost.scaling import fit
 
+Ratios = float | cases.Seconds  # of every round
 Line = tuple[str, str, str, str]  # what, target, measured, "met", "short" or ""
 
 
@@ -33,12 +29,24 @@ def line(what: str, target: str, measured: str, met: bool) -> Line:
     return what, target, measured, "met" if met else "short"
 
 
-def at_least(what: str, least: float, ratio: float, note: str = "") -> Line:
-    return line(what, f"≥ {least:g}×", f"{ratio:.3g}×{note}", ratio >= least)
+def at_least(what: str, least: float, ratios: Ratios, note: str = "") -> Line:
+    ratio = float(np.median(ratios))
+    return line(what, f"≥ {least:g}×", f"{ratio:.3g}×{_half(ratios, '.3g')}{note}", ratio >= least)
 
 
-def at_most(what: str, most: float, ratio: float, note: str = "") -> Line:
-    return line(what, f"≤ {most:g}", f"{ratio:.2f}{note}", ratio <= most)
+def at_most(what: str, most: float, ratios: Ratios, note: str = "") -> Line:
+    ratio = float(np.median(ratios))
+    return line(what, f"≤ {most:g}", f"{ratio:.2f}{_half(ratios, '.2f')}{note}", ratio <= most)
+
+
+def _half(ratios: Ratios, form: str) -> str:
+    """Between which two the middle half of the rounds lies: a row whose target is between them may fall either way."""
+    low, high = np.quantile(ratios, (0.25, 0.75))
+    return f" ({low:{form}}–{high:{form}})" if np.size(ratios) > 1 else ""
+
+
+def nanoseconds(times: cases.Seconds) -> float:
+    return float(np.median(times)) * 1e9
 
 
 def relu(x: Any) -> Any:
@@ -47,6 +55,14 @@ def relu(x: Any) -> Any:
 
 def square(x: Any) -> Any:
     return x * x
+
+
+def limit_lines() -> Iterator[Line]:
+    """A long chain, before anything here raises the limit of recursion."""
+    schedule, limit = scalar_schedule("chain", 10**6), sys.getrecursionlimit()
+    visits = schedule.backward().visits
+    what = "a chain of 10⁶ edges under default limits"
+    yield line(what, "E edges", f"{visits:,} edges, recursion limit {limit:,}", visits == schedule.edges == 10**6)
 
 
 def backward_lines(sizes: Sequence[int]) -> Iterator[Line]:
@@ -65,7 +81,7 @@ def backward_lines(sizes: Sequence[int]) -> Iterator[Line]:
             schedule = scalar_schedule(name, size)
             found = cases.seconds({"theirs": node.backward, "ours": schedule.backward}, rounds=5)
             ours, other = found["ours"] / schedule.edges, found["theirs"] / edges
-            note = f"   {ours * 1e9:.2f} ns an edge, micrograd {other * 1e9:.0f} at {edges:,} edges"
+            note = f"   {nanoseconds(ours):.2f} ns an edge, micrograd {nanoseconds(other):.0f} at {edges:,} edges"
             yield at_least(f"backward, {name}, {schedule.edges:,} edges", least, other / ours, note)
 
 
@@ -90,7 +106,7 @@ def recording_lines() -> Iterator[Line]:
     for enabled, least in ((False, 2.0), (True, 4.0)):
         with cases.collector(enabled):
             found = cases.seconds({"theirs": lambda: cases.chain(value, n), "ours": ours}, rounds=7)
-        note = f"   {found['ours'] / (2 * n) * 1e9:.0f} ns a node"
+        note = f"   {nanoseconds(found['ours']) / (2 * n):.0f} ns a node"
         how = "on, nothing else alive" if enabled else "off"
         yield at_least(f"recording, collector {how}", least, found["theirs"] / found["ours"], note)
     with cases.collector(True):  # as in training: the graph before is still alive
@@ -112,7 +128,8 @@ def recording_lines() -> Iterator[Line]:
         )
     ours_each, theirs_each = found["ours"] / made[0].edges, found["theirs"] / (edges / 10)
     yield at_least("recording by whole layers", 20.0, theirs_each / ours_each)
-    yield line("", "≤ 30 ns an edge", f"{ours_each * 1e9:.1f} ns", ours_each <= 30e-9)
+    each = nanoseconds(ours_each)
+    yield line("", "≤ 30 ns an edge", f"{each:.1f} ns", each <= 30)
     tracemalloc.start()
     tape = ScalarTape()
     x, kept_nodes = tape.input(1.5), []
@@ -157,9 +174,8 @@ def slope_lines(sizes: Sequence[int]) -> Iterator[Line]:
     edges = [schedule.edges for schedule in schedules]
     exact = all(s.backward().visits == s.edges for s in schedules)
     yield line("visits", "E edges", "E edges on each" if exact else "not E", exact)
-    rounds = [cases.seconds({str(s.edges): s.backward for s in schedules}, rounds=1) for _ in range(9)]
-    costs = [min(found[str(e)] for found in rounds) for e in edges]
-    found = fit(edges, costs)
+    rounds = cases.seconds({str(schedule.edges): schedule.backward for schedule in schedules})
+    found = fit(edges, [float(rounds[str(e)].min()) for e in edges])
     slope = found.slope.value
     yield line("log-log slope of the time", "0.95 … 1.15", f"{slope:.3f}", 0.95 <= slope <= 1.15)
     yield line("super-linear share, lower bound", "≤ 0.10", f"{found.share.low:.3f}", found.share.low <= 0.10)
@@ -180,7 +196,7 @@ def tensor_lines() -> Iterator[Line]:
 
     calls = {"hand": lambda: cases.small_by_hand(arrays), "ours": ours, "in place": in_place}
     found = cases.seconds(calls | cases.small_peers(arrays))
-    others = ", ".join(f"{name} {t / found['hand']:.1f}" for name, t in found.items() if name not in calls)
+    others = ", ".join(f"{name} {np.median(t / found['hand']):.1f}" for name, t in found.items() if name not in calls)
     yield at_most("tensor tape, 8 entries, over hand-written", 2.0, found["ours"] / found["hand"], f"   {others}")
     yield at_most("the same, inputs already in place", 2.0, found["in place"] / found["hand"])
 
@@ -296,33 +312,16 @@ def plain_loop(
     return loop
 
 
-def lines(quick: bool = False) -> Iterator[Line]:
+def lines() -> Iterator[Line]:
     """All rows, one after the other, as they are measured."""
-    sizes = [10**5, 10**6] if quick else [10**5, 10**6, 10**7]
+    yield from limit_lines()
     if cases.peer("micrograd.engine"):
-        yield from backward_lines(sizes)
+        yield from backward_lines([10**5, 10**6, 10**7])
         yield from recording_lines()
         yield from once_lines()
     else:
         yield "scalar graphs over micrograd", "", "micrograd is not installed: pip install micrograd", ""
     yield from slope_lines([int(10**power) for power in np.linspace(5, 7, 7)])
     yield from tensor_lines()
-    yield from dense_lines((32, 128) if quick else (32, 128, 512))
+    yield from dense_lines((32, 128, 512))
     yield from numeric_lines()
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="10⁷ edges for the slope alone, no width 512")
-    options = parser.parse_args(arguments)
-    table = Table("what", "target", "measured", "", box=None)
-    colours = {"met": "green", "short": "red", "": ""}
-    console = Console()
-    for what, target, measured, met in lines(options.quick):
-        console.print(f"{what}: {measured}", style="dim", highlight=False, soft_wrap=True)
-        table.add_row(what, target, measured, met, style=colours[met])
-    console.print(table)
-
-
-if __name__ == "__main__":
-    main()

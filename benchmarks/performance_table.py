@@ -1,8 +1,8 @@
 """What `make bench` prints: everything that speed must reach, with the figure measured here and now beside it.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.performance_table [--full] [--part engine|cost]
+    OMP_NUM_THREADS=1 python -m benchmarks.performance_table [--part engine|cost]
 
-Some ten minutes on two processors. `--full` adds 10⁷ edges and the widest networks.
+Some ten minutes on two processors, half of them for each part.
 """
 
 import argparse
@@ -15,21 +15,17 @@ from benchmarks import engine_table  # first: it sets the number of threads
 
 from benchmarks import cost_table  # isort: skip
 
-PARTS: dict[str, Callable[[bool], Iterable[engine_table.Line]]] = {
-    "cost": lambda full: cost_table.lines(),
-    "engine": lambda full: engine_table.lines(quick=not full),
-}
+PARTS: dict[str, Callable[[], Iterable[engine_table.Line]]] = {"cost": cost_table.lines, "engine": engine_table.lines}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="10⁷ edges and width 512 too")
     parser.add_argument("--part", choices=PARTS, help="one half of it")
     chosen = parser.parse_args(arguments)
     console = Console(highlight=False, width=140)
     table = Table("what", "target", "measured", "", box=None)
     for part in [chosen.part] if chosen.part else PARTS:
-        for what, target, measured, met in PARTS[part](chosen.full):
+        for what, target, measured, met in PARTS[part]():
             console.print(f"{what}: {measured}", style="dim", markup=False, soft_wrap=True)
             table.add_row(what, target, measured, met, style={"met": "green", "short": "red"}.get(met))
     console.print(table)
