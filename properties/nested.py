@@ -10,6 +10,7 @@ from hypothesis import settings
 import gradcheck.judge.closer
 import gradcheck.plugin.judging
 import gradcheck.plugin.recording
+import gradcheck.plugin.session
 import gradcheck.plugin.verify  # noqa: F401 - nor should the plugin's own modules be there twice
 
 HEAD = """

@@ -15,7 +15,7 @@ from gradcheck.adapters import as_target
 from gradcheck.judge import check
 from gradcheck.judge.case import Case, seed_of, telling_case
 from gradcheck.judge.contrast import contrasted
-from gradcheck.plugin import session
+from gradcheck.plugin import running
 from gradcheck.plugin.settings import CHECK, resolve
 from gradcheck.report import GradientMismatch, Report, Verdict
 from gradcheck.target import Target, from_pullback
@@ -34,9 +34,9 @@ def letters_of(shapes: Shapes) -> set[str]:
 
 def chosen(options: Mapping[str, Any], layer: object = None) -> dict[str, Any]:
     """The settings in the test that is running; outside pytest those of verify itself."""
-    if session.running is None:
+    if running.session is None:
         return resolve(None, None, options, layer)
-    return session.running.settings({}, layer)  # the options are the test's marker
+    return running.session.settings({}, layer)  # the options are the test's marker
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,9 @@ class Claim:
 
     def recorded(self) -> Mapping[str, Any]:
         """The inputs of the recorded case that is judged again, if one is. Raises ValueError where they do not fit."""
-        if session.running is None or session.running.recorded is None:
+        if running.session is None or running.session.recorded is None:
             return {}
-        given = session.running.recorded[1].inputs
+        given = running.session.recorded[1].inputs
         if len(given) != len(self.names):
             raise ValueError(f"the recorded case has {len(given)} inputs, the test takes {', '.join(self.names)}")
         return dict(zip(self.names, given, strict=True))
@@ -115,8 +115,8 @@ class Claim:
         options = {name: settings[name] for name in CHECK}
         report = check(target, *case.inputs, seed=seed_of(case), **options)
         report = report if report else replace(report, case=case)
-        if session.running is not None:
-            session.running.hear(report, settings, target, case.inputs)
+        if running.session is not None:
+            running.session.hear(report, settings, target, case.inputs)
         return report
 
     def target(self, returned: Any, call: Callable[..., Any], case: Case) -> Target:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gradcheck.adapters import as_target
-from gradcheck.plugin.rerun import drawn_besides
+from gradcheck.plugin.verify import drawn_besides
 from gradcheck.render import records
 from gradcheck.render.block import block
 from gradcheck.render.cases import shown

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import Phase, is_hypothesis_test, settings
 
 from gradcheck.plugin import session_of
+from gradcheck.plugin.verify import drawn_besides, function_of
 from gradcheck.report import Report
 
 
@@ -50,15 +51,6 @@ def _telling(words: str) -> str:
     return next(iter([*marked, *lines]), "")
 
 
-def drawn_besides(item: pytest.Item) -> list[str]:
-    """What a test draws that no record of its verdict holds: with it, the same test may be about another layer."""
-    test = _function(item)
-    if not is_hypothesis_test(test):
-        return []
-    own = getattr(test.hypothesis.inner_test, "gradcheck_inputs", ())
-    return sorted(set(test.hypothesis._given_kwargs) - set(own))
-
-
 class _Seen:
     """A pytest plugin that gives the session the case and hears what comes of it."""
 
@@ -79,7 +71,7 @@ class _Seen:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """One example is enough: it is going to be the recorded one."""
         for item in list(items):
-            test = _function(item)
+            test = function_of(item)
             if besides := drawn_besides(item):
                 items.remove(item)
                 self.words = f"the test draws {', '.join(besides)} too, which the record does not hold"
@@ -102,8 +94,3 @@ class _Seen:
         """Why there is no test."""
         if report.failed:
             self.words = self.words or report.longreprtext
-
-
-def _function(item: pytest.Item) -> Any:
-    test = getattr(item, "obj", None)
-    return getattr(test, "__func__", test)  # of a method, what its class holds

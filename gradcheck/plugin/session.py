@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gradcheck.plugin import running
 from gradcheck.plugin.reading import read, usable
 from gradcheck.plugin.selection import expect_failures, split
 from gradcheck.plugin.settings import CHECK, SETTINGS, refuse_unknown, resolve
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 COST = ("per", "order")
 """The arguments of the marker `cost`."""
-
-running: "Session | None" = None
-"""The session whose test is running now: how a test made by `verify`, which has no fixture, finds it."""
 
 
 class Session:
@@ -152,13 +150,12 @@ class Session:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Know which test is running; a run inside a test of another run gives the outer one back."""
-        global running
-        outer, running = running, self
+        outer, running.session = running.session, self
         self.item, self.heard, self.judged_with, self.wrong, self.strict = item, {}, {}, {}, set()
         try:
             return (yield)
         finally:
-            self.item, running = None, outer
+            self.item, running.session = None, outer
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:

@@ -145,3 +145,18 @@ def merge_given(test: Any) -> None:
     if is_hypothesis_test(inner):
         test.hypothesis._given_kwargs.update(inner.hypothesis._given_kwargs)
         test.hypothesis.inner_test = inner.hypothesis.inner_test
+
+
+def drawn_besides(item: pytest.Item) -> list[str]:
+    """What a test draws that no record of its verdict holds: with it, the same test may be about another layer."""
+    test = function_of(item)
+    if not is_hypothesis_test(test):
+        return []
+    own = getattr(test.hypothesis.inner_test, "gradcheck_inputs", ())
+    return sorted(set(test.hypothesis._given_kwargs) - set(own))
+
+
+def function_of(item: pytest.Item) -> Any:
+    """Its function; None where it has none."""
+    test = getattr(item, "obj", None)
+    return getattr(test, "__func__", test)  # of a method, what its class holds
