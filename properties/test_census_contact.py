@@ -21,6 +21,19 @@ def words(source: str, seconds: float = 6.0) -> dict[str, set[str]]:
     return {found.name: {seen.word for seen in judged(found, seconds)} for found in found_in(module)}
 
 
+def test_every_backward_of_one_forward_is_judged_under_its_own_name() -> None:
+    """batchnorm_backward_alt beside batchnorm_backward: the second is a row, and not the first again."""
+    source = """
+    def cube_forward(x): return x**3, x
+    def cube_backward(dout, cache): return 3 * dout * cache**2
+    def cube_backward_alt(dout, cache): return 3 * dout * cache
+    """
+    told = words(source)
+    assert told["cube_forward"] == {"right"}
+    assert "wrong" in told["cube_backward_alt"]
+    assert len(told) == 2
+
+
 def test_modules_that_import_relatively_are_a_package_with_or_without_an_init(tmp_path: Path) -> None:
     """As many folders as the dots go up are its packages; a module that imports nothing so is imported by itself."""
     inner = tmp_path / "net" / "core"

@@ -6,6 +6,7 @@ The convention is found when inputs of a shape are first seen, and kept for that
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from gradcheck.adapters.pairing import same_shape
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised
 from gradcheck.adapters.surprises import Habits
+from gradcheck.adapters.tensored import array_of, is_tensor, tensored
 from gradcheck.adapters.trees import leaves
 from gradcheck.adapters.trials import recognised, trials_of
 from gradcheck.adapters.walk import Array
@@ -43,7 +45,15 @@ def layer_target(
     made = in_mode(made, passes)
     known: dict[Any, tuple[Recognised, Habits]] = {}
 
+    @cache
+    def over_tensors() -> Target:
+        over, forward, backward = tensored(made, passes.forward, passes.backward)
+        ways = replace(passes, forward=forward, backward=backward)
+        return layer_target(over, ways, label, params, grads, frozen, convention)
+
     def bind(*inputs: Any) -> tuple[Target, tuple[Any, ...]]:
+        if any(map(is_tensor, inputs)):
+            return over_tensors().bound(tuple(map(array_of, inputs)))
         inputs = tuple(_array_of(x) for x in inputs)
         names = passes.inputs_of(made, len(inputs))
         own = [item for item in frozen if isinstance(item, int) or item in names]

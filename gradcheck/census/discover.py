@@ -153,7 +153,18 @@ def found_in(module: ModuleType) -> list[Candidate]:
     ]
     points = [_of_point(name, module) for name, one in own if inspect.isfunction(one) and _derivative_of(name, module)]
     losses = [_of_pair((name, one)) for name, one in own if inspect.isfunction(one) and _answers_at_once(one)]
-    return [*classes, *pairs, *points, *losses, *derived]
+    return list(_under_own_names([*classes, *pairs, *points, *losses, *derived]))
+
+
+def _under_own_names(found: list[Candidate]) -> Iterator[Candidate]:
+    """Each once, by its name; a further backward of one forward, batchnorm_backward_alt, goes under its own name."""
+    names: set[str] = set()
+    for candidate in found:
+        back = candidate.passes[-1].__name__ if candidate.passes else candidate.name
+        name = candidate.name if candidate.name not in names else back
+        if name not in names:
+            names.add(name)
+            yield replace(candidate, name=name)
 
 
 def _of_class(name: str, kind: type[Any]) -> Iterator[Candidate]:

@@ -1,8 +1,10 @@
 """Judge: one layer in many settings, told setting by setting; what runs in the process that a layer has to itself."""
 
+import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,7 +43,7 @@ def judged(candidate: Candidate, seconds: float) -> Iterator[Seen]:
     """Judge a layer in the setting that works and in those near it, until one is wrong or the time is up."""
     start = time.monotonic()
     try:
-        (base,) = working(candidate, start + 0.6 * seconds)
+        candidate, base = _settled(candidate, start + 0.6 * seconds)
     except UnsettledError as error:
         yield Seen("unknown", message=str(error))
         return
@@ -61,6 +63,20 @@ def judged(candidate: Candidate, seconds: float) -> Iterator[Seen]:
         if seen.word == "wrong":
             yield _smallest(candidate, setting, seen, start + seconds - time.monotonic())
             return
+
+
+def _settled(candidate: Candidate, until: float) -> tuple[Candidate, Setting]:
+    """A candidate in the setting that works: of arrays, or of tensors where those raise and its module has torch."""
+    try:
+        return candidate, next(working(candidate, until))
+    except UnsettledError:
+        module = vars(sys.modules.get(candidate.layer.__module__, object))
+        if candidate.framework or "torch" not in sys.modules or sys.modules["torch"] not in module.values():
+            raise
+        with suppress(UnsettledError):
+            over_tensors = replace(candidate, framework="torch")
+            return over_tensors, next(working(over_tensors, until))
+        raise
 
 
 def _in(candidate: Candidate, setting: Setting, draws: int) -> Seen:
