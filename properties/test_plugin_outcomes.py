@@ -228,6 +228,7 @@ def test_a_test_that_expects_the_mismatch_passes_and_its_verdict_is_told(pyteste
 def test_a_page_of_nothing_is_not_written_and_the_old_one_is_gone(pytester, require):
     """A run that judged no gradient says so, and leaves no page that looks like its own."""
     require("jinja2")
+    require("matplotlib")
     pytester.makepyfile("def test_nothing(): pass")
     pytester.path.joinpath("out.html").write_text("of yesterday")
     result = pytester.runpytest_subprocess("-pno:cacheprovider", "--gradcheck-report=out.html")
