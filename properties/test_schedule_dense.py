@@ -1,5 +1,6 @@
 """Dense networks by hand and by movements of one unit: both are the oracle's gradients."""
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from gradcheck.backprop import Dense, GraphError, ShapeError
 from gradcheck.backprop.differences import coordinate_difference, dense_differences, scalar_differences
 from gradcheck.backprop.scalar import ScalarTape
-from gradcheck.backprop.schedule_dense import STEPS, compile_dense
+from gradcheck.backprop.schedule_dense import LINE, PAGE, STEPS, _together, compile_dense
 from gradcheck.strategies import Batch, batches, dense_networks
 
 QUIET = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -66,6 +67,28 @@ def test_a_dense_schedule_equals_the_oracle_to_some_roundings() -> None:
                     for name, g in schedule.backward().items():
                         # 6 layers of sums of 7 terms: 50 roundings of 2⁻⁵³ of terms up to ten times the largest entry
                         assert np.max(np.abs(g - slopes[name])) <= 1e-13 * np.max(np.abs(slopes[name]))
+
+
+@settings(QUIET, max_examples=30)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=6), st.sampled_from("dfe"))
+def test_arrays_cut_from_one_block_are_apart_and_aligned(shapes: list[tuple[int, int]], dtype: str) -> None:
+    """Small blocks and those of large pages: each array has its shape, its own bytes and the start of a cache line."""
+    for large in ([], [(600, 1000)], [(1000, 1024), (1, 1), (1024, 1200)]):
+        arrays = _together([*shapes, *large], dtype)
+        assert [a.shape for a in arrays] == [*shapes, *large]
+        assert {a.dtype.char for a in arrays} == {dtype}
+        assert all(a.ctypes.data % LINE == 0 and a.flags.c_contiguous and a.flags.writeable for a in arrays)
+        for number, array in enumerate(arrays):
+            array += number  # ones at first: an entry that two arrays share would be counted twice
+        assert all(np.all(array == 1 + number) for number, array in enumerate(arrays))
+        whole = arrays[0]
+        while whole.base is not None:
+            whole = whole.base
+        ends = [a.ctypes.data + a.nbytes for a in arrays]
+        assert max(ends) <= whole.ctypes.data + whole.nbytes
+        if sum(a.nbytes for a in arrays) > 2 * PAGE:
+            assert arrays[0].ctypes.data % PAGE == 0
+            assert whole.ctypes.data + whole.nbytes >= math.ceil(max(ends) / PAGE) * PAGE
 
 
 def test_parameters_may_be_written_to_in_place() -> None:
