@@ -595,3 +595,30 @@ def test_a_gradient_left_under_an_inputs_own_name_is_its_gradient_whatever_its_s
     report = check(from_layer(Pad), X)
     assert judged(report) == (set() if cropped else {"x"})
     assert {(finding.input, finding.kind) for finding in report.findings} == ({("x", Kind.SHAPE)} if cropped else set())
+
+
+@pytest.mark.parametrize("bias", ["right", "wrong"])
+@pytest.mark.parametrize("eta", [1.0, 1e-3, 1e-5])
+def test_a_small_learning_rate_accuses_nobody(eta: float, bias: str) -> None:
+    """A gradient read off a step has few digits left in the parameter where rate and cotangent are small; a tiny
+    cotangent is asked about at another size.
+    """
+
+    class Dense:
+        def __init__(self) -> None:
+            self.W, self.b, self.eta = X[:3, :2].copy(), X[0, :2].copy(), eta
+
+        def forward(self, x):
+            self.x = x
+            return x @ self.W + self.b
+
+        def backward(self, dout):
+            dx = dout @ self.W.T
+            self.W -= self.eta * self.x.T @ dout
+            self.b -= self.eta * (dout.sum(0) if bias == "right" else dout.sum())
+            return dx
+
+    for seed in range(3):
+        report = check(from_layer(Dense), np.random.default_rng(seed).normal(size=(3, 3)), seed=seed)
+        assert judged(report) == {"x", "W", "b"}
+        assert {f.input for f in report.findings if f.kind is not Kind.MUTATES} == ({"b"} if bias == "wrong" else set())

@@ -28,6 +28,9 @@ from gradcheck.adapters.walk import Array
 from gradcheck.floats import is_real
 from gradcheck.target import Pullback, Target, describe
 
+_TINY = 2.0**-10
+"""Cotangents below this are tiny to a step: a clip of gradients, which is not linear, still shows in larger ones."""
+
 _REMEMBERED = 256
 """Shapes of inputs whose recognition is kept: more than a search draws."""
 
@@ -100,6 +103,7 @@ def _target(
 ) -> Target:
     observed = found.observed
     judged = list(found.places.of_parameters) if found.given is None else list(observed.parameters)
+    stepped = [name for name, path in found.places.of_parameters.items() if path[0].key == "stepped"]
     count = len(names)
 
     def perform(values: Sequence[Array]) -> Any:
@@ -117,6 +121,9 @@ def _target(
             given = list(cotangent) if isinstance(cotangent, tuple) else [cotangent]
             after = observed.pull(done, [seen.scale * c for c in given] if seen.scale != 1 else given, own=not plain)
             gradients = found.gradients(after)
+            if stepped and (louder := _louder(given)) != 1:
+                again = found.gradients(observed.pull(done, [seen.scale * louder * c for c in given]))
+                gradients.update({name: again[name] / louder for name in stepped})
             answers: list[Any] = []
             for key, model in zip((*range(count), *judged), values, strict=True):
                 gradient = gradients.get(key)
@@ -141,6 +148,14 @@ def _target(
         linearizing_evaluates=True,
         notes=(*found.notes, *seen.notes),
     )
+
+
+def _louder(cotangents: Sequence[Any]) -> float:
+    """The power of two that takes tiny cotangents to about one, 1 for others: a gradient read off a step of a parameter
+    has the digits that are left of it there, none where rate × gradient is 10⁻¹⁶ of the parameter.
+    """
+    size = max((float(np.max(np.abs(c), initial=0.0)) for c in cotangents), default=0.0)
+    return 2.0 ** -math.frexp(size)[1] if 0 < size < _TINY else 1.0
 
 
 def _raising(
