@@ -1,11 +1,13 @@
 """Settings: arguments and inputs with which a layer runs, found by trying; and others like them, worth judging too."""
 
+import inspect
 import itertools
 import re
 import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -23,6 +25,9 @@ _MOST_TRIALS = 600
 
 _CHANNELS = re.compile(r"channel|depth|^(?:in_?)?c(?:_?in)?$|features?$|filters?$", re.IGNORECASE)
 """Names of arguments that say how many channels images have."""
+
+_OF_BOTH = re.compile(r"\.ndim|len\([\w.]+\.shape\)|\b4-?D\b|reshape\(-1,", re.IGNORECASE)
+"""What the source of a forward has that takes rows and images."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +242,7 @@ def others(candidate: Candidate, setting: Setting) -> Iterator[Setting]:
                 if other != value and not isinstance(other, Input) and type(other) is type(value):
                     yield replace(setting, inputs=(*setting.inputs[:n], other, *setting.inputs[n + 1 :]))
     yield from _resized(setting)
+    yield from _as_images(candidate, setting)
     for one, two in itertools.islice(itertools.combinations(changes, 2), 6):
         if one[0] != two[0]:
             yield replace(setting, arguments=_with(replace(setting, arguments=_with(setting, one)), two))
@@ -270,6 +276,16 @@ def _resized(setting: Setting) -> Iterator[Setting]:
             for x in setting.inputs
         )
         yield replace(setting, inputs=tuple(longer))
+
+
+def _as_images(candidate: Candidate, setting: Setting) -> Iterator[Setting]:
+    """Images in the place of rows, their channels last, for a normalisation whose forward speaks of both."""
+    first, *more = setting.inputs or (None,)
+    if more or not isinstance(first, Input) or len(first.shape) != 2 or "norm" not in candidate.name.lower():
+        return
+    with suppress(OSError, TypeError):  # no source
+        if _OF_BOTH.search(inspect.getsource(candidate.passes[0])):
+            yield replace(setting, inputs=(replace(first, shape=(first.shape[0], 6, 5, first.shape[1])),))
 
 
 def _sized(x: Any, sizes: dict[int, int], first: bool = False) -> Any:
