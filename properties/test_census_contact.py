@@ -52,6 +52,13 @@ def test_modules_that_import_relatively_are_a_package_with_or_without_an_init(tm
     assert counted["Twice"].word == "right"
 
 
+def test_a_file_that_is_not_there_is_a_row_that_says_so(tmp_path: Path) -> None:
+    """A mistyped name ends in the table, not in a traceback."""
+    (one,) = census(str(tmp_path / "absent.py"), home=str(tmp_path), seconds=6.0)
+    assert one.word == "not understood"
+    assert "No module named 'absent'" in one.lost
+
+
 def test_shapes_of_convolutions_strides_and_pools_are_tuples() -> None:
     """stride_shape is one of two, convolution_shape has the channels first: neither is a number of features."""
 
