@@ -56,7 +56,7 @@ def _refuse_report(path: str, settings: dict[str, Any]) -> None:
 
 def _write_costs(path: str, kept: list[tuple[str, Any]]) -> None:
     from gradcheck.render.costs import cost_record
-    from gradcheck.render.records import write
+    from gradcheck.render.writing import write
 
     write(path, [cost_record(curve, target_ref=name) for name, curve in kept])
     print(f"written to {path}")

@@ -210,7 +210,7 @@ class Session:
         elif self.refused:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         elif self.options.report and not self.config.getoption("collectonly"):
-            from gradcheck.render.records import write
+            from gradcheck.render.writing import write
 
             if not write(self.options.report, [*(told["record"] for told in self.verdicts), *self.costs]):
                 self.warned.append(f"nothing was judged, and so there is no {self.options.report.name}")

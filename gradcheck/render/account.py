@@ -4,16 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
 from gradcheck.render.scale import decades
+from gradcheck.render.seen import Failure, Growth, Seen
 from gradcheck.report import Verdict
 
-if TYPE_CHECKING:
-    from gradcheck.render.html import Failure, Growth, Seen
 
-
-def card(seen: "Sequence[Seen | Growth]") -> list[tuple[str, str]]:
+def card(seen: Sequence[Seen | Growth]) -> list[tuple[str, str]]:
     """What the run was, as far as its records agree; otherwise how many values there are."""
     told = [dict(one.environment) | one.card for one in seen]
     days = sorted(str(one.made.get("at", "")) for one in seen)
@@ -40,7 +37,7 @@ class Cell:
         return round(decades(self.worst) / 2)
 
 
-def matrix(seen: "Sequence[Seen]", failures: "Sequence[Failure]") -> list[tuple[str, dict[str, Cell]]]:
+def matrix(seen: Sequence[Seen], failures: Sequence[Failure]) -> list[tuple[str, dict[str, Cell]]]:
     """Targets by dtypes, those with the worst cell first."""
     cells: dict[str, dict[str, list[Seen]]] = defaultdict(lambda: defaultdict(list))
     for one in seen:
@@ -66,7 +63,7 @@ def matrix(seen: "Sequence[Seen]", failures: "Sequence[Failure]") -> list[tuple[
     return sorted(rows, key=lambda row: -max(decades(c.worst) if c.worst == c.worst else -9 for c in row[1].values()))
 
 
-def unclear(seen: "Sequence[Seen]") -> list[tuple[str, str, int]]:
+def unclear(seen: Sequence[Seen]) -> list[tuple[str, str, int]]:
     """(target, reason, how often) of what could not be told."""
     reasons = Counter(
         (one.report.target, one.report.reasons[0] if one.report.reasons else one.report.headline())
@@ -76,14 +73,14 @@ def unclear(seen: "Sequence[Seen]") -> list[tuple[str, str, int]]:
     return [(target, reason, count) for (target, reason), count in reasons.most_common(200)]
 
 
-def margins(seen: "Sequence[Seen]") -> list[tuple[str, float]]:
+def margins(seen: Sequence[Seen]) -> list[tuple[str, float]]:
     """(verdict, error/bound) of every block that was judged."""
     return [
         (row.verdict.value, row.margin) for one in seen for row in one.report.blocks if row.margin is not None
     ]
 
 
-def calls(seen: "Sequence[Seen]") -> list[tuple[int, float]]:
+def calls(seen: Sequence[Seen]) -> list[tuple[int, float]]:
     """(entries, forward calls an example), where both are known."""
     pairs = [(sum(prod(row.shape) for row in one.report.blocks), one.report) for one in seen]
     return [(size, report.evaluations / report.examples) for size, report in pairs if size and report.evaluations]

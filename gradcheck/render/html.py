@@ -7,20 +7,16 @@ plots are those of the worst. A page of 10,000 records has to stay below 5 MB, w
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
-from shlex import quote
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gradcheck.render import account, plots
-from gradcheck.render.block import block
-from gradcheck.render.records import Record, cost_of, is_cost, look_of, report_of
-from gradcheck.render.schema import Cost
-from gradcheck.report import Report, Verdict, place
+from gradcheck.render.schema import Record, cost_of, is_cost, look_of, report_of
+from gradcheck.render.seen import Failure, Growth, Seen
+from gradcheck.report import Verdict, place
 
 PLOTTED = 16
 """Failures with plots: at most three of some 20 kB and 0.1 s each, 1 MB in all."""
@@ -28,82 +24,6 @@ TOLD = 400
 """Failures with a section of their own, some 4 kB each; of others there is a row of 250 bytes."""
 LISTED = 4000
 """Rows of single records, some 250 bytes each; beyond them a number."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A record beside the Report that it holds."""
-
-    made: Record
-    report: Report
-
-    @cached_property
-    def worst(self) -> float:
-        """error/bound, the worst of its blocks; infinite for a broken law."""
-        return self.report.margin
-
-    def worst_in(self, dtype: str) -> float:
-        """error/bound of its examples in one dtype of several."""
-        if len(self.report.dtypes) == 1:
-            return self.worst
-        margins = [row.margin for row in self.report.blocks if row.dtype in dtype.split() and row.margin is not None]
-        return max(margins, default=float("nan"))
-
-    @property
-    def replay(self) -> str:
-        """The command that judges it again; empty where it has not been read from a file."""
-        return f"gradcheck replay {quote(str(self.made['source']))}" if "source" in self.made else ""
-
-    @property
-    def environment(self) -> tuple[tuple[str, str], ...]:
-        """What it was reached with, in a form that can be compared."""
-        return _environment(self.made)
-
-    @property
-    def card(self) -> dict[str, str]:
-        """What it adds to the account of the run."""
-        return {"profile": str(self.made["profile"]), "dtype": self.report.dtype, "seed": str(self.report.seed)}
-
-
-@dataclass(frozen=True)
-class Growth:
-    """A record beside the cost that it holds, where the page has it, and its picture."""
-
-    made: Record
-    cost: Cost
-    anchor: str
-    picture: Markup | str
-    card: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> tuple[tuple[str, str], ...]:
-        """What it was measured with."""
-        return _environment(self.made)
-
-
-def _environment(made: Record) -> tuple[tuple[str, str], ...]:
-    told = made.get("environment") or {}
-    return tuple((str(name), str(value)) for name, value in told.items() if value not in ("", None))
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What one section tells of: every record that failed in the same way, the worst first."""
-
-    anchor: str
-    seen: Sequence[Seen]
-    told: bool
-    pictures: Sequence[tuple[str, Markup]]
-
-    @property
-    def worst(self) -> Seen:
-        """The one whose block is shown."""
-        return self.seen[0]
-
-    @property
-    def block(self) -> str:
-        """The block of text, as a terminal shows it."""
-        return block(self.worst.report, width=96)
 
 
 def page(records: Iterable[Record], complaints: Sequence[str] = ()) -> str:

@@ -6,7 +6,7 @@ does not cost the others, and none is lost in silence.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from gradcheck.report import Kind, Report, Verdict
 
 __all__ = [
     "SCHEMA", "Record", "append", "case_of", "cost_of", "is_cost", "look_of", "read", "record", "report_of", "save",
-    "write",
 ]  # fmt: skip
 
 
@@ -80,25 +79,6 @@ def append(path: str | Path, made: Record) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab", buffering=0) as file:
         file.write(json.dumps(made, allow_nan=False, separators=(",", ":")).encode() + b"\n")
-
-
-def write(path: str | Path, made: Sequence[Record]) -> bool:
-    """Write these records, and nothing else, as JSON lines, or as a page where the path ends in .html.
-
-    False where there is no page, for want of records. What an earlier run wrote is gone in any case.
-    """
-    path = Path(path)
-    path.unlink(missing_ok=True)
-    if path.suffix == ".html":
-        from gradcheck.render import html
-
-        if made:
-            path.write_text(html.page(made), encoding="utf-8")
-        return bool(made)
-    path.touch()
-    for one in made:
-        append(path, one)
-    return True
 
 
 def save(made: Record, directory: str | Path = ".gradcheck") -> str:
