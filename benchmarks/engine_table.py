@@ -31,18 +31,22 @@ def line(what: str, target: str, measured: str, met: bool) -> Line:
 
 def at_least(what: str, least: float, ratios: Ratios, note: str = "") -> Line:
     ratio = float(np.median(ratios))
-    return line(what, f"≥ {least:g}×", f"{ratio:.3g}×{_half(ratios, '.3g')}{note}", ratio >= least)
+    return line(what, f"≥ {least:,g}×", f"{_figure(ratio)}×{_half(ratios)}{note}", ratio >= least)
 
 
 def at_most(what: str, most: float, ratios: Ratios, note: str = "") -> Line:
     ratio = float(np.median(ratios))
-    return line(what, f"≤ {most:g}", f"{ratio:.2f}{_half(ratios, '.2f')}{note}", ratio <= most)
+    return line(what, f"≤ {most:g}", f"{_figure(ratio)}{_half(ratios)}{note}", ratio <= most)
 
 
-def _half(ratios: Ratios, form: str) -> str:
+def _half(ratios: Ratios) -> str:
     """Between which two the middle half of the rounds lies: a row whose target is between them may fall either way."""
-    low, high = np.quantile(ratios, (0.25, 0.75))
-    return f" ({low:{form}}–{high:{form}})" if np.size(ratios) > 1 else ""
+    low, high = np.quantile(ratios, (0.25, 0.75)).tolist()
+    return f" ({_figure(low)}–{_figure(high)})" if np.size(ratios) > 1 else ""
+
+
+def _figure(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
 def nanoseconds(times: cases.Seconds) -> float:
