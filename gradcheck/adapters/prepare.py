@@ -22,8 +22,9 @@ def initialised(layer: Any, inputs: tuple[Any, ...]) -> Iterator[Any]:
     where the shape is that of an example, or of all that forward is given.
     """
     whole = next((np.shape(x) for x in inputs if isinstance(x, np.ndarray)), ())
+    shapes = [(whole[1:],), (whole,)] if len(whole) > 1 else [(whole[1:],)]  # one example has no batch to tell of
     there = [name for name in PREPARATIONS if callable(getattr(layer, name, None))]
-    for name, given in itertools.product(there, ((), (Recorder(Descent()),), (whole[1:],), (whole,))):
+    for name, given in itertools.product(there, ((), (Recorder(Descent()),), *shapes)):
         made = copied(layer)
         try:
             getattr(made, name)(*given)

@@ -75,8 +75,7 @@ def _tensor(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     torch: Any = importlib.import_module("torch")
-    plain = value.flags.writeable and all(stride >= 0 for stride in value.strides)  # what torch takes as it is
-    return torch.from_numpy(value if plain else value.copy())
+    return torch.from_numpy(np.require(value, requirements="CW"))  # as torch makes them: view() asks for it
 
 
 def _exchange(root: Any, which: Callable[[Any], bool], made: Callable[[Any], Any]) -> None:

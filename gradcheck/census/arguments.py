@@ -58,7 +58,7 @@ ARGUMENTS: tuple[tuple[str, tuple[Any, ...]], ...] = (
     (r"weights?|w\d?|theta|W", _MATRICES),
     (r"wx|W_?x|Wxh", (Filled((4, 5)), Filled((5, 4)))),
     (r"wh|W_?h|Whh", (Filled((5, 5)),)),
-    (r"bias(?:es)?|b\d?", (Filled((5,)), Filled((1, 5)), Filled((5, 1)), Filled((4,)))),
+    (r"bias(?:es)?|b\d?", (Filled((5,)), Filled((1, 5)), Filled((5, 1)), Filled((4,)), True)),
     (r".*(?:out|units|hidden|neurons|nodes|n_?h|classes|outputs?).*|nout|M|H|d_?ff|fan_out", (5, 4)),
     (r".*(?:in|inputs?|features?|dim|size|prev|D|d_model|embed.*)(?:_.*)?\d?|.*", (4, 2, 5, (4,), (2, 6, 5))),
 )  # fmt: skip

@@ -70,8 +70,9 @@ def _settled(candidate: Candidate, until: float) -> tuple[Candidate, Setting]:
     try:
         return candidate, next(working(candidate, until))
     except UnsettledError:
-        module = vars(sys.modules.get(candidate.layer.__module__, object))
-        if candidate.framework or "torch" not in sys.modules or sys.modules["torch"] not in module.values():
+        module, torch = vars(sys.modules.get(candidate.layer.__module__, object)), sys.modules.get("torch")
+        taken = (one is torch or (callable(one) and getattr(torch, name, 0) is one) for name, one in module.items())
+        if candidate.framework or torch is None or not any(taken):
             raise
         with suppress(UnsettledError):
             over_tensors = replace(candidate, framework="torch")
