@@ -217,16 +217,17 @@ def dense_lines(widths: Sequence[int]) -> Iterator[Line]:
                 yield at_most(f"dense {width} wide, batch {batch}, {dtype}, over floor", most, ratio)
         for batch in (1, 16, 128):
             ours, parameters, x, y = dense_passes(width, batch, "float64")
-            calls = {"ours": ours} | cases.dense_peers(parameters, x, y)
-            found = cases.seconds(calls)
-            for name in list(calls)[1:]:
+            peers = cases.dense_peers(parameters, x, y)
+            found = cases.seconds({"floor": cases.dense_floor(width, batch, "float64"), "ours": ours} | peers)
+            for name in peers:
                 least = 1 / 1.3 if name == "torch" else 1.0
                 if width == 32 and batch <= 16:
                     least = {"torch": 3.0, "mygrad": 4.0, "autograd": 10.0}.get(name, 1.0)
                 elif name == "torch" and batch < 128:
                     continue  # no target: its products alone decide
                 what = f"dense {width} wide, batch {batch}, over {name}"
-                yield at_least(what, round(least, 2), found[name] / found["ours"])
+                note = f"   {_figure(float(np.median(found[name] / found['floor'])))} of the products by NumPy"
+                yield at_least(what, round(least, 2), found[name] / found["ours"], note)
 
 
 def dense_passes(width: int, batch: int, dtype: str) -> tuple[Callable[[], Any], dict[str, Any], Any, Any]:
