@@ -75,7 +75,7 @@ def _tensor(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
     torch: Any = importlib.import_module("torch")
-    return torch.from_numpy(np.require(value, requirements="CW"))  # as torch makes them: view() asks for it
+    return torch.from_numpy(np.require(value, requirements=("C", "W")))  # as torch makes them: view() asks for it
 
 
 def _exchange(root: Any, which: Callable[[Any], bool], made: Callable[[Any], Any]) -> None:
