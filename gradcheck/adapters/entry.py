@@ -1,6 +1,5 @@
 """Entry: an object, a class, or a function that makes one, as a layer with its two passes found by name."""
 
-import dis
 import inspect
 from typing import Any
 
@@ -46,21 +45,6 @@ def _takes_cotangent(layer: Any, method: str) -> bool:
     """Whether a method takes more than settings: backward(learning_rate) is the step, and gradient(dout) the pass."""
     names = arguments(getattr(layer, method))
     return not names or any(name not in RATES + OPTIMISERS and not is_flag(name) for name in names)
-
-
-def keeps_by_call(layer: Any, forward: Method) -> bool:
-    """Whether calling a layer keeps something on it, besides running this forward: what backward needs may be that.
-
-    >>> class Base:
-    ...     def __call__(self, x): self.seen = x; return self.forward(x)
-    >>> keeps_by_call(Base(), "forward"), keeps_by_call(Base(), "__call__"), keeps_by_call(abs, "forward")
-    (True, False, False)
-    """
-    called = next((vars(base)["__call__"] for base in type(layer).__mro__ if "__call__" in vars(base)), None)
-    code = getattr(called, "__code__", None)
-    if code is None or forward not in code.co_names:
-        return False
-    return any(step.opname == "STORE_ATTR" for step in dis.get_instructions(code))
 
 
 def in_mode(layer: Any, passes: Passes) -> Any:

@@ -1,5 +1,6 @@
 """Methods: the passes of a layer as methods by name or functions of the layer, and which arguments they take."""
 
+import dis
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,21 @@ def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
             break
         function = inspect.unwrap(others[0])
     return function
+
+
+def keeps_by_call(layer: Any, forward: Method) -> bool:
+    """Whether calling a layer keeps something on it, besides running this forward: what backward needs may be that.
+
+    >>> class Base:
+    ...     def __call__(self, x): self.seen = x; return self.forward(x)
+    >>> keeps_by_call(Base(), "forward"), keeps_by_call(Base(), "__call__"), keeps_by_call(abs, "forward")
+    (True, False, False)
+    """
+    called = next((vars(base)["__call__"] for base in type(layer).__mro__ if "__call__" in vars(base)), None)
+    code = getattr(called, "__code__", None)
+    if code is None or forward not in code.co_names:
+        return False
+    return any(step.opname == "STORE_ATTR" for step in dis.get_instructions(code))
 
 
 def is_flag(name: str) -> bool:

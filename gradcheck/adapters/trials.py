@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradcheck.adapters.assignment import Grads, Leaf, Params
-from gradcheck.adapters.entry import keeps_by_call
-from gradcheck.adapters.methods import CallError
+from gradcheck.adapters.methods import CallError, keeps_by_call
 from gradcheck.adapters.passes import Passes
 from gradcheck.adapters.recognise import PassRaisedError, Recognised, recognise
 from gradcheck.adapters.surprises import Habits, habits
