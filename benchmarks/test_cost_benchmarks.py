@@ -2,8 +2,7 @@
 
     pytest benchmarks/test_cost_benchmarks.py --benchmark-enable --benchmark-group-by=group
 
-The table of what the engine must reach is `python -m benchmarks.engine_table`, that of the rest `python -m
-benchmarks.cost_table`. What is timed is the backward pass alone; recording and the forward pass come before it.
+The table of what must be reached is `python -m benchmarks.performance_table`, or `make bench`. What is timed is the backward pass alone; recording and the forward pass come before it.
 """
 
 import sys

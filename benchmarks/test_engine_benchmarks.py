@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 pytest benchmarks/test_engine_benchmarks.py --benchmark-enable
 
-Against peers and targets: `python -m benchmarks.engine_table`.
+Against peers and targets: `make bench`.
 """
 
 from typing import Any
