@@ -2,7 +2,8 @@
 
     pytest benchmarks/test_cost_benchmarks.py --benchmark-enable --benchmark-group-by=group
 
-The table of what must be reached is `python -m benchmarks.performance_table`, or `make bench`. What is timed is the backward pass alone; recording and the forward pass come before it.
+The table of what must be reached is `make bench`. What is timed is the backward pass alone; recording and the forward
+pass come before it.
 """
 
 import sys
