@@ -187,10 +187,12 @@ class Blocks:
         """Kinks between blocks: each claim may be a subgradient by itself and their sum none (max(x, y) served twice
         at a tie).
         """
-        for direction in self.kinks.together():
-            sweep = self._swept_together(direction)
+        # a block without kinks of its own takes no part, and its slope would drown those of small weights
+        kinked = tuple(b for b in range(len(self.bench.blocks)) if self.hearing.name(b) in self.kinks.found)
+        for direction in self.kinks.together(kinked):
+            sweep = self._swept_together(kinked, direction)
             k = next((k for k, reading in enumerate(sweep.readings()) if reading.persists), None)
-            if k is None:
+            if k is None or self.doubts.claims_a_limit(kinked, sweep, k, sweep.line.cotangents):
                 continue
             words = " and ".join(place(name) for name in self.kinks.found[:3])
             claimed = float(sweep.claimed[k])
@@ -210,15 +212,15 @@ class Blocks:
             )
             return
 
-    def _swept_together(self, direction: Array) -> Sweep:
-        """A sweep of all blocks for the outputs that have no kink this way, not even one that noise hides further
+    def _swept_together(self, blocks: tuple[int, ...], direction: Array) -> Sweep:
+        """A sweep of several blocks for the outputs that have no kink this way, not even one that noise hides further
         down.
         """
-        everything = tuple(range(len(self.bench.blocks)))
         cotangents, self.kinks.start = self.cotangents, None
         while True:
-            claims = [np.concatenate(ask(self.hearing, row)) for row in cotangents]
-            sweep = self.kinks.probe(everything, direction, cotangents, claims)
+            answers = [ask(self.hearing, row) for row in cotangents]
+            claims = [np.concatenate([answer[b] for b in blocks]) for answer in answers]
+            sweep = self.kinks.probe(blocks, direction, cotangents, claims)
             hidden = (t for k, reading in enumerate(sweep.readings()) if reading.persists and (t := sweep.bend(k)))
             if sweep.kinked is not None and (sweep.kinked & cotangents.any(axis=0)).any():
                 cotangents = cotangents * ~sweep.kinked

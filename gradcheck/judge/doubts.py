@@ -5,7 +5,8 @@ import numpy as np
 from gradcheck.judge.bench import BackwardError
 from gradcheck.judge.hearing import Hearing, ask
 from gradcheck.judge.kinks import Kinks
-from gradcheck.judge.moves import Line
+from gradcheck.judge.limits import CLOSE
+from gradcheck.judge.moves import Blocks, Line, each
 from gradcheck.judge.outcome import Outcome
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.reals import Array, as_real, like
@@ -118,13 +119,22 @@ class Doubts:
         return True
 
     def _is_tied(self, b: int, sweep: Sweep, k: int, cotangents: Array, outcome: Outcome) -> bool:
-        """Whether every step crosses a tie, or a zero, about which the claim is a limit of the slopes nearby."""
-        told = max(self.prober.scale(sweep.position).small, sweep.told_from(k, sweep.reading(k).value))
-        if not self._has_ties(b, told) or not self.kinks.are_limits(b, sweep.direction, cotangents, told):
+        """Whether a disagreement is that of a tie alone; what keeps ties is still to be told."""
+        if not self.claims_a_limit(b, sweep, k, cotangents):
             return False
         self.kinks.note(b, sweep)
         outcome.forgive()
         return True
+
+    def claims_a_limit(self, b: int | tuple[int, ...], sweep: Sweep, k: int, cotangents: Array) -> bool:
+        """Whether every step crosses a tie, or a zero, about which the claim is a limit of the slopes nearby."""
+        value = sweep.reading(k).value
+        told = max(self.prober.scale(sweep.position).small, sweep.told_from(k, value))
+        tied = self._tied(sweep.position, told)
+        # a penalty of all weights is loud beside the kinks of a small layer, and none of theirs
+        drowned = abs(value) < CLOSE * float(sweep.weight[k])
+        direction = np.where(tied, sweep.direction, 0.0) if drowned else sweep.direction
+        return bool(tied.any()) and self.kinks.are_limits(b, direction, cotangents, told)
 
     def _agrees_at_own_scale(self, b: int, sweep: Sweep, cotangent: Array, claim: Array, outcome: Outcome) -> bool:
         """Whether entries far smaller than their steps are right along steps of their own size, and the others too.
@@ -148,16 +158,18 @@ class Doubts:
         outcome.settle()
         return True
 
-    def _has_ties(self, b: int, step: float) -> bool:
-        """Whether entries are equal, or zero, or so nearly that a step is longer than what is between them."""
-        position = self.hearing.bench.blocks[b]
-        x = as_real(self.hearing.bench.primals[position])
+    def _tied(self, position: Blocks, step: float) -> Array:
+        """Which entries are equal, or zero, or so nearly that a step is longer than what is between them."""
+        x = np.concatenate([as_real(self.hearing.bench.primals[p]).astype(float) for p in each(position)])
         if x.size > 4096:
-            return False
+            return np.zeros(x.size, bool)
         reach = step * self.prober.unit(position)
+        tied = np.asarray(np.abs(x) <= 2 * reach)
         order = np.argsort(x)
         gaps = np.diff(x[order]) <= reach[order][1:] + reach[order][:-1]
-        return bool(np.any(gaps) or np.any(np.abs(x) <= 2 * reach))
+        tied[order[1:]] |= gaps
+        tied[order[:-1]] |= gaps
+        return tied
 
 
 def _transposed(x: Array) -> Array:

@@ -5,12 +5,14 @@ lie between the one-sided slopes; what moves ties together or leaves zeros alone
 strictly, which is how a backward that serves every tied maximum in full is seen.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from gradcheck.judge.hearing import Hearing, ask_output
 from gradcheck.judge.limits import Limits
+from gradcheck.judge.moves import Blocks, each
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.reals import Array, as_real
 from gradcheck.judge.sweep import Sweep
@@ -72,12 +74,12 @@ class Kinks:
             directions.append(("zeros moved together", np.where(x == 0, unit, 0.0)))
         return directions
 
-    def together(self) -> list[Array]:
-        """Directions that move all blocks at once and keep equal entries equal, across blocks too: max(x, y) at a
+    def together(self, blocks: Sequence[int]) -> list[Array]:
+        """Directions that move these blocks at once and keep equal entries equal, across blocks too: max(x, y) at a
         tie.
         """
         bench = self.hearing.bench
-        x = np.concatenate([as_real(bench.primals[p]).astype(float) for p in bench.blocks])
+        x = np.concatenate([as_real(bench.primals[bench.blocks[b]]).astype(float) for b in blocks])
         values, group = np.unique(x, return_inverse=True)
         weights = self.rng.choice([-1.0, 1.0], values.size) * self.rng.integers(32, 97, values.size) / 64
         size = float(np.median(np.abs(x[x != 0]))) if x.any() else 1.0
@@ -125,8 +127,7 @@ class Kinks:
         """A sweep of block b, or of several at once, its kinks found afresh: which outputs are kinked depends on the
         direction.
         """
-        blocks = self.hearing.bench.blocks
-        position = blocks[b] if isinstance(b, int) else tuple(blocks[each] for each in b)
+        position = self._position(b)
         self.prober.forget(position)
         return self.prober.sweep(position, direction, cotangents, claims, None, rungs=8, start=self.start, full=True)
 
@@ -155,14 +156,18 @@ class Kinks:
             else:
                 return None
 
-    def are_limits(self, b: int, direction: Array, cotangents: Array, told: float = 0.0) -> bool:
+    def are_limits(self, b: int | tuple[int, ...], direction: Array, cotangents: Array, told: float = 0.0) -> bool:
         """Whether all that disagrees along a direction claims a limit of the slopes nearby; see `limits`."""
         outputs = np.flatnonzero(cotangents.any(axis=0))
         if outputs.size > _TOLD:
             return False
-        rows = np.array([self.row(int(i), b) for i in outputs])
-        position = self.hearing.bench.blocks[b]
-        return Limits(self.prober, self.rng, position, direction, outputs, rows, told).hold()
+        rows = [np.concatenate([self.row(int(i), one) for one in each(b)]) for i in outputs]
+        return Limits(self.prober, self.rng, self._position(b), direction, outputs, np.array(rows), told).hold()
+
+    def _position(self, b: int | tuple[int, ...]) -> Blocks:
+        """The place of a block, or of several, among the inputs."""
+        blocks = self.hearing.bench.blocks
+        return blocks[b] if isinstance(b, int) else tuple(blocks[one] for one in b)
 
     def _outside(self, b: int, sweep: Sweep, output: int) -> bool:
         """Whether the claim of one output is outside its slopes along a sweep, kinked there or not."""

@@ -5,26 +5,27 @@ tie is broken, are ones and zeros, and each of them is a right claim (Clarke, Op
 1983). A backward that serves two tied maxima in full claims what no point nearby has.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from gradcheck.judge.moves import Blocks, each
 from gradcheck.judge.probe import Prober
 from gradcheck.judge.reals import Array, as_real
 
-_CLOSE = 1e-3
+CLOSE = 1e-3
 """Of a claim's size, how far from a slope it may be: more than what changes over the steps around the point."""
 _WALK = 257
 """Points of a walk across the kinks: dense about its middle, where most of them are met."""
-_WALKS = 8
+_WALKS = 12
 _FAR = 4096
 """How far a walk goes, over how far aside of the point it passes: kinks that lie more nearly along it are not met, and
-matter no more than _CLOSE.
+matter no more than CLOSE.
 """
 
 
 class Limits:
-    """Slopes around a point along a direction of one block, and what is claimed of some outputs there.
+    """Slopes around a point along a direction of one block, or of several, and what is claimed of some outputs there.
 
     rows: (outputs, entries of the block), a claimed gradient each. told: the smallest step that tells the disagreement
     from noise; nearer by there is nothing to see.
@@ -34,7 +35,7 @@ class Limits:
         self,
         prober: Prober,
         rng: "np.random.Generator",
-        position: int,
+        position: Blocks,
         direction: Array,
         outputs: Array,
         rows: Array,
@@ -53,7 +54,7 @@ class Limits:
         if here is None:
             return False
         self.sizes = self.sizes + np.abs(here)
-        differs = np.abs(self.claims - here) > _CLOSE * self.sizes
+        differs = np.abs(self.claims - here) > CLOSE * self.sizes
         return bool(differs.any()) and (self._sampled(differs) or self._crossed(differs))
 
     def _sampled(self, differs: Array) -> bool:
@@ -62,9 +63,9 @@ class Limits:
         # half of the points keep what the claims rest on in the midst of the rest, where such a claim is made
         rests = np.where(self.rests, 0.1, 1.0)
         seen: dict[int, list[Array]] = {1: [], 8: []}
-        ties = _ties(self.prober.bench.primals[self.position])
+        ties = _ties([self.prober.bench.primals[p] for p in each(self.position)])
         # Of two ties both orders are met; the extreme of many may not be among the samples.
-        loose = max(_CLOSE, 300 * self.prober.scale(self.position).eps / self.step) if ties < 3 else 0.05
+        loose = max(CLOSE, 300 * self.prober.scale(self.position).eps / self.step) if ties < 3 else 0.05
         for n in range(48 + 16 * ties):
             shrink = 8 if n % 2 else 1
             aside = reach * self.rng.uniform(-1.0, 1.0, reach.size) * (rests if n % 4 > 1 else 1.0) / shrink
@@ -95,7 +96,7 @@ class Limits:
         least, most = np.full_like(self.claims, np.inf), np.full_like(self.claims, -np.inf)
         for low, high in self._walks():
             least, most = np.minimum(least, low), np.maximum(most, high)
-            allowed = _CLOSE * np.maximum(self.sizes, most - least)
+            allowed = CLOSE * np.maximum(self.sizes, most - least)
             if ((least - allowed <= self.claims) & (self.claims <= most + allowed))[differs].all():
                 return True
         return False
@@ -107,9 +108,9 @@ class Limits:
         everything = tuple(self.prober.bench.blocks)
         unit = self.prober.unit(everything)
         sizes = [as_real(self.prober.bench.primals[p]).size for p in everything]
-        start = sum(sizes[: everything.index(self.position)])
+        own = np.repeat([p in each(self.position) for p in everything], sizes)
         along = np.zeros(unit.size)
-        along[start : start + self.direction.size] = self.direction
+        along[own] = self.direction
         depth = np.arcsinh(_FAR)
         for n in range(_WALKS):
             far = min((_FAR if n % 2 else 64) * self.step, 0.03)  # where noise is least, or what is smooth bends least
@@ -117,6 +118,8 @@ class Limits:
             steps = near * np.sinh(np.linspace(-depth, depth, _WALK))
             apart = np.repeat(8.0 ** self.rng.uniform(-1.0, 1.0, len(sizes)), sizes)  # weights and biases as unlike
             aside = near * unit * apart * self.rng.uniform(-1.0, 1.0, unit.size)
+            if n % 3 == 2:  # aside in the others alone, or far more in this block, meets two kinks in one stride
+                aside = np.where(own, 0.0, aside + 0.5 * near * unit * apart * np.sign(aside))
             path = [self.prober.at(everything, aside + t * along, 1.0) for t in steps]
             if any(point is None for point in path):
                 continue
@@ -124,9 +127,14 @@ class Limits:
             lengths = np.diff(steps)[:, None]
             slopes = np.diff(values, axis=0) / lengths
             jumps = np.diff(slopes, axis=0)
-            # what is smooth bends by about the same everywhere, and noise is as large: a kink stands out of both
+            # what is smooth bends by about the same everywhere, and noise is as large: a kink stands out of both;
+            # bends are looked at where strides are long, and noise where they are short
             bends, noises = lengths[1:] + lengths[:-1], 1 / lengths[1:] + 1 / lengths[:-1]
-            usual = [np.median(np.abs(jumps) / size, axis=0) * size for size in (bends, noises)]
+            short = np.abs(np.arange(_WALK - 2) - _WALK // 2 + 1) < _WALK // 8
+            usual = [
+                np.median(np.abs(jumps[where]) / size[where], axis=0) * size
+                for where, size in ((~short, bends), (short, noises))
+            ]
             rounded = self.prober.scale(self.position).eps * (np.abs(values).max(axis=0) + self.sizes) * noises
             jumps = np.where(np.abs(jumps) > np.maximum(16 * np.maximum(*usual), 4 * rounded), jumps, 0.0)
             crossed = np.concatenate([np.zeros((1, self.outputs.size)), np.cumsum(jumps, axis=0)])
@@ -144,6 +152,7 @@ class Limits:
         return np.asarray((right[1] - left[1])[self.outputs] / (2 * step), dtype=float)
 
 
-def _ties(primal: Array) -> int:
+def _ties(primals: Sequence[Array]) -> int:
     """How many entries are equal at the most: which of them comes first nearby is chance, one in so many."""
-    return int(min(64, np.unique(as_real(primal), return_counts=True)[1].max()))
+    values = np.concatenate([as_real(primal).astype(float) for primal in primals])
+    return int(min(64, np.unique(values, return_counts=True)[1].max()))

@@ -14,6 +14,9 @@ _BIG, _HALF_BIG = -1024.0, -8.0
 """Powers of two commute with rounding, so the scaled answer must be the scaled answer; large enough to meet a clipped
 gradient, negative to meet an absolute value. float16 ends at 65504."""
 
+_DIGITS = 1e-2
+"""Of an answer's size, what is not another form but only other digits: half precision keeps three."""
+
 _SMALL = {"float32": 2.0**-20, "bfloat16": 2.0**-20, "float16": 2.0**-4}
 """Small enough to meet a threshold on what is passed on; in half precision smaller ones underflow."""
 
@@ -39,9 +42,11 @@ def is_linear(h: Hearing) -> Iterator[Finding]:
         sums = [a + e for a, e in zip(h.gradients, h.second, strict=True)]
         for b in h.disagreements(both, sums, REORDERED):
             if b not in blamed and np.all(np.isfinite(both[b])):
-                yield h.finding(
-                    Kind.NONLINEAR, b, both[b], sums[b], "of a sum of cotangents is not the sum of the gradients"
-                )
+                terms = max(float(np.max(np.abs(g), initial=0.0)) for g in (h.gradients[b], h.second[b]))
+                rounds = float(np.max(np.abs(both[b] - sums[b]))) < _DIGITS * terms  # beside a sum that cancels, too
+                kind = Kind.LOW_PRECISION if rounds else Kind.NONLINEAR
+                what = "of a sum of cotangents is not the sum of the gradients"
+                yield h.finding(kind, b, both[b], sums[b], f"rounds: that {what}" if rounds else what)
 
 
 def _thresholds(h: Hearing, dtype: "np.dtype[Any]", blamed: set[int]) -> Iterator[Finding]:
@@ -77,7 +82,7 @@ def _nonlinear(h: Hearing, b: int, scaled: Array, factor: float) -> Finding:
         return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
     what = f"is not linear: the cotangent times {factor:g} gives something else"
     error = float(np.max(np.abs(scaled - factor * h.gradients[b])))
-    if error < 1e-2 * float(np.max(np.abs(scaled))):  # not another form, only other digits
+    if error < _DIGITS * float(np.max(np.abs(scaled))):
         what = f"rounds: the cotangent times {factor:g} gives other digits"
         return h.finding(Kind.LOW_PRECISION, b, scaled, factor * h.gradients[b], what)
     return h.finding(Kind.NONLINEAR, b, scaled, factor * h.gradients[b], what)
