@@ -71,7 +71,8 @@ class Moves:
         nonzero = np.abs(sample[sample != 0])
         if not nonzero.size:
             return np.ones(values.size)
-        typical = float(np.partition(nonzero, nonzero.size // 2)[nonzero.size // 2])  # np.median imports numpy.ma: 10 ms
+        middle = nonzero.size // 2
+        typical = float(np.partition(nonzero, middle)[middle])  # np.median would import numpy.ma, for 10 ms
         size = np.abs(values).astype(np.float64)
         np.maximum(size, 1e-2 * typical, out=size, where=values != 0)
         size[(values == 0) | ~np.isfinite(values)] = typical
