@@ -165,6 +165,37 @@ def test_kinks_are_no_fault_in_other_dtypes_either(name: str, dtype: str) -> Non
     judge()
 
 
+FLAT = {  # f, its slope, and the side of 1 on which f does nothing
+    "clip": (lambda x: np.clip(x, -1, 1), lambda x: np.abs(x) <= 1, 1),
+    "relu behind a bias": (lambda x: np.maximum(x - 1, 0), lambda x: x > 1, -1),
+    "hard sigmoid": (lambda x: np.clip(x / 2 + 0.5, 0, 1), lambda x: 0.5 * (np.abs(x) < 1), 1),
+    "soft threshold": (lambda x: np.sign(x) * np.maximum(np.abs(x) - 1, 0), lambda x: np.abs(x) > 1, -1),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", FLAT)
+def test_a_flat_stretch_beside_a_kink_is_no_fault(name: str, dtype: str) -> None:
+    """Entries that do nothing up to a kink, which longer steps cross: 1 in 16 was accused in float32."""
+    f, slope, side = FLAT[name]
+    others = np.array([-2.338, 1.043, 3.751, -1.111, 4.866, -1.891, 1.36, 2.333, -1.269]) ** side
+    target = from_pair(f, lambda i, g: ((g * slope(i[0])).astype(dtype),), name=name)
+    for distance in np.geomspace(1e-4, 0.1, 40):
+        x = np.append(others, 1 + side * distance).astype(dtype)
+        for seed in range(max(2, EXAMPLES // 500)):
+            assert check(target, x, seed=seed).verdict is not Verdict.FAIL
+
+
+@pytest.mark.parametrize("size", [1, 8])
+@pytest.mark.parametrize("grid", [2.0**-12, 2.0**-16])
+def test_a_quantised_function_is_not_flat(grid: float, size: int) -> None:
+    """Nothing moves at the smallest steps there either, but what begins does so with a jump: a claim of 0 is wrong."""
+    x = np.linspace(0.3, 2.3, size)
+    target = from_pair(lambda x: np.round(1.7 * x / grid) * grid, lambda i, g: (0 * g,), name="grid")
+    for seed in range(4):
+        assert check(target, x, seed=seed).verdict is Verdict.FAIL
+
+
 @given(x=palette_arrays((2, 3)), y=palette_arrays((2, 3)), side=st.sampled_from([0.0, 0.5, 1.0]))
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_the_maximum_of_two_arrays_may_serve_either_at_a_tie(x: Any, y: Any, side: float) -> None:

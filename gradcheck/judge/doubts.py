@@ -15,6 +15,9 @@ from gradcheck.judge.wobble import wobble_of
 from gradcheck.numeric.ladder import NEAR
 from gradcheck.report import place
 
+_HALVINGS = 8
+"""Of the way from where f does nothing to where it moves: a hundredth of it is left, and of what it moves by."""
+
 
 class Doubts:
     """Other explanations, the cheap ones first. `notes`: those that a reader has to know of."""
@@ -30,6 +33,7 @@ class Doubts:
         """Whether the disagreement of cotangent k has another explanation; the outcome is told of it."""
         return (
             self._is_jagged(sweep, k)
+            or self._is_flat(sweep, k)
             or self._rounds(b, sweep, k, cotangents, claims, outcome)
             or self._drowns(b, sweep, k, cotangents, outcome)
             or self._is_symmetric(b, cotangents, claims, outcome)
@@ -45,6 +49,24 @@ class Doubts:
         step = 10 * max(sweep.steps)
         while step < NEAR and self.prober.add(sweep, step):
             step *= 10
+        return not sweep.reading(k).persists
+
+    def _is_flat(self, sweep: Sweep, k: int) -> bool:
+        """Whether f does nothing up to a kink, where a quantised f would jump: clip(x, −1, 1) at 1.0015 in float32.
+
+        Half way between the last step that changes nothing and the first that does, again and again: a quantum stays as
+        large as it is, and what begins at a kink shrinks with the way to it.
+        """
+        for _ in range(_HALVINGS):
+            still = max((t for t, dead in zip(sweep.steps, sweep.dead, strict=True) if dead), default=0.0)
+            moving = [(t, float(c[k])) for t, c in zip(sweep.steps, sweep.changes, strict=True) if t > still]
+            if not still or not moving:
+                return False
+            first, change = min(moving)
+            if not self.prober.add(sweep, (still + first) / 2):
+                return False
+            if not sweep.dead[-1] and float(sweep.changes[-1][k]) > 0.75 * change:
+                return False
         return not sweep.reading(k).persists
 
     def _rounds(self, b: int, sweep: Sweep, k: int, cotangents: Array, claims: list[Array], outcome: Outcome) -> bool:
