@@ -18,10 +18,10 @@ TRIALS = 100 if NIGHTLY else 15
 @pytest.mark.parametrize("factor", [1.3, 1.001])
 @pytest.mark.parametrize("size", [10, 100, 10**4])
 def test_one_wrong_entry_among_many_is_found(size: int, factor: float) -> None:
-    """Found at its index every time, within 4 log₂ P + 20 forward calls more than a passing check takes."""
+    """Found at its index every time, within 4 log₂ P + 20 forward calls in all."""
     found, dearest, _ = localisation(size, factor, TRIALS)
     assert found == TRIALS
-    assert dearest <= 4 * np.log2(size) + 20
+    assert dearest <= np.ceil(4 * np.log2(size) + 20)  # 43 at 50 entries, as the target has it
 
 
 @pytest.mark.parametrize("factor", [1.3, 1.001] if NIGHTLY else [1.001])
