@@ -260,7 +260,7 @@ def test_a_block_says_each_thing_once_and_in_plain_words(kind: Kind) -> None:
     assert "claim" not in text
     assert not re.search(r"-0(?![.\d])", text), text
     assert "wrong: wrong" not in text
-    assert "1 backward calls" not in text
+    assert not re.search(r"\b1 backward calls", text)  # not of 31
     if kind is Kind.SIGN:
         assert named == ["SIGN"]
 
