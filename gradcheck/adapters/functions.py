@@ -128,14 +128,9 @@ def with_derivative(forward: str, derivative: str) -> tuple[Method, Method]:
                 f"{derivative} wants {', '.join(wanted[len(inputs) :])} beside the inputs of {forward}; put it in: "
                 f"from_layer(…, backward=lambda layer, cotangent: …)"
             )
-        at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != input_names(getattr(layer, forward))
-        point = (
-            (value,)
-            if at_value
-            else inputs
-            if variadic
-            else _asked(names, input_names(getattr(layer, forward)), inputs)
-        )
+        taken = input_names(getattr(layer, forward))
+        at_value = len(names) == 1 and names[0] in AT_OUTPUT and names != taken
+        point = (value,) if at_value else inputs if variadic else _asked(names, taken, inputs)
         rows = any(np.shape(x) == np.shape(value) for x in inputs)
         return times(cotangent, method(*point), jacobian=rows)
 

@@ -69,9 +69,8 @@ def _tells(file: Path) -> bool:
 
 def _importable(file: Path) -> tuple[str, str]:
     root, source = file.parent, file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    upwards = max(
-        map(len, _RELATIVE.findall(source)), default=0
-    )  # `from . import` works in a folder without __init__.py, too
+    # `from . import` works in a folder without __init__.py, too
+    upwards = max(map(len, _RELATIVE.findall(source)), default=0)
     while root.name.isidentifier() and ((root / "__init__.py").exists() or upwards > 0):  # another name is no package
         root, upwards = root.parent, upwards - 1
     parts = file.relative_to(root).with_suffix("").parts
